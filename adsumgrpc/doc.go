@@ -1,0 +1,2 @@
+// Package adsumgrpc connects gRPC clients and servers to a registry.
+package adsumgrpc

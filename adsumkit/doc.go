@@ -1,0 +1,2 @@
+// Package adsumkit gives go-kit programs adsum's registration, discovery and balancing.
+package adsumkit

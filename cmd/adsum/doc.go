@@ -1,0 +1,3 @@
+// Command adsum registers, finds, watches and calls services.
+package main
+func main() {}

@@ -1,0 +1,2 @@
+// Package consul publishes and finds instances through a Consul agent.
+package consul

@@ -1,0 +1,2 @@
+// Package examples holds complete programs built on adsum.
+package examples

@@ -1,0 +1,3 @@
+module github.com/adsum-go/adsum
+
+go 1.26

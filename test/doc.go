@@ -1,0 +1,2 @@
+// Package test runs adsum against real servers.
+package test

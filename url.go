@@ -1,0 +1,169 @@
+package adsum
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// URL names a registry: scheme://user:password@host:port,host:port/path?key=value.
+// Unlike [net/url.URL] it holds several hosts, and it never prints a password.
+type URL struct {
+	Scheme string
+	User   *url.Userinfo // nil if none
+	Hosts  []string      // host:port or host, as given
+	Path   string        // without the leading and trailing slash
+	Query  url.Values
+}
+
+// ParseURL reads a registry's URL. Errors are [ErrInvalid] and never repeat a
+// password.
+func ParseURL(raw string) (*URL, error) {
+	const example = "write it like etcd://127.0.0.1:2379/services"
+	scheme, rest, ok := strings.Cut(raw, ":")
+	if !ok || !protocolGrammar.MatchString(scheme) {
+		return nil, &InvalidError{Field: "registry URL", Problem: "it has no scheme", Fix: example}
+	}
+	u := &URL{Scheme: scheme, Query: url.Values{}}
+	rest, fragment, hasFragment := strings.Cut(rest, "#")
+	if hasFragment && fragment != "" {
+		return nil, u.invalid("it has a fragment ('#')", "write a '#' as %23")
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, u.invalid("the part after '?' is not well formed", "separate key=value pairs by '&' and escape other characters")
+	}
+	u.Query = q
+	authority, hasAuthority := strings.CutPrefix(rest, "//")
+	path := rest
+	if hasAuthority {
+		authority, path, _ = strings.Cut(authority, "/")
+		if err := u.parseAuthority(authority); err != nil {
+			return nil, err
+		}
+	}
+	if u.Path, err = url.PathUnescape(path); err != nil {
+		return nil, u.invalid("the path has a broken %-escape", "write a '%' as %25")
+	}
+	if hasAuthority {
+		u.Path = strings.Trim(u.Path, "/")
+	}
+	return u, nil
+}
+
+func (u *URL) parseAuthority(authority string) error {
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		name, password, hasPassword := strings.Cut(authority[:i], ":")
+		name, err1 := url.PathUnescape(name)
+		password, err2 := url.PathUnescape(password)
+		if errors.Join(err1, err2) != nil {
+			return u.invalid("the user or password has a broken %-escape", "write a '%' as %25")
+		}
+		if hasPassword {
+			u.User = url.UserPassword(name, password)
+		} else {
+			u.User = url.User(name)
+		}
+		authority = authority[i+1:]
+	}
+	if authority == "" {
+		return nil
+	}
+	for host := range strings.SplitSeq(authority, ",") {
+		if host == "" {
+			return u.invalid("a host in the list is empty", "separate hosts by single commas")
+		}
+		u.Hosts = append(u.Hosts, host)
+	}
+	return nil
+}
+
+// String prints the URL for people: without the password, and with the values
+// of query keys that may hold a secret replaced.
+func (u *URL) String() string {
+	var b strings.Builder
+	b.WriteString(u.Scheme + "://")
+	if u.User != nil {
+		b.WriteString(url.PathEscape(u.User.Username()))
+		if _, has := u.User.Password(); has {
+			b.WriteString(":***")
+		}
+		b.WriteByte('@')
+	}
+	b.WriteString(strings.Join(u.Hosts, ","))
+	if u.Path != "" {
+		b.WriteString("/" + strings.TrimPrefix(u.Path, "/"))
+	}
+	if len(u.Query) > 0 {
+		q := url.Values{}
+		for k, vs := range u.Query {
+			for _, v := range vs {
+				if secretKey(k) {
+					v = "***"
+				}
+				q.Add(k, v)
+			}
+		}
+		b.WriteString("?" + strings.ReplaceAll(q.Encode(), "%2A%2A%2A", "***"))
+	}
+	return b.String()
+}
+
+// secretKey tells which query keys hold a secret; those that end in "file"
+// only say where one lies.
+func secretKey(key string) bool {
+	key = strings.ToLower(key)
+	if strings.HasSuffix(key, "file") {
+		return false
+	}
+	for _, word := range []string{"password", "token", "secret", "passwd", "auth"} {
+		if strings.Contains(key, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// Known refuses query keys outside the list, so that a misspelt option is
+// an error and not silently ignored.
+func (u *URL) Known(keys ...string) error {
+	for _, k := range slices.Sorted(maps.Keys(u.Query)) {
+		if !slices.Contains(keys, k) {
+			slices.Sort(keys)
+			return u.invalid(fmt.Sprintf("it has an unknown option %s", quote(k)),
+				"the options of "+u.Scheme+" are: "+strings.Join(keys, ", "))
+		}
+	}
+	return nil
+}
+
+func (u *URL) invalid(problem, fix string) error {
+	return &InvalidError{Field: "registry URL (" + u.Scheme + "://…)", Problem: problem, Fix: fix}
+}
+
+// Openers is a program's table of the registries it can open, by URL scheme.
+// There is no global registration: a program lists the drivers it wants.
+//
+//	openers := adsum.Openers{"etcd": etcd.Open, "memory": memory.Open}
+//	registry, err := openers.Open(os.Getenv("ADSUM_REGISTRY"))
+type Openers map[string]func(rawURL string) (Registry, error)
+
+// Open opens the registry that the URL names. It does no I/O: the registry
+// need not be up.
+func (o Openers) Open(rawURL string) (Registry, error) {
+	u, err := ParseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	open, ok := o[u.Scheme]
+	if !ok {
+		return nil, &InvalidError{Field: "registry URL", Value: quote(u.Scheme + "://…"),
+			Problem: "this program has no driver for that scheme",
+			Fix:     "use one of: " + strings.Join(slices.Sorted(maps.Keys(o)), ", ")}
+	}
+	return open(rawURL)
+}

@@ -1,0 +1,2 @@
+// Package zookeeper publishes and finds instances in ZooKeeper.
+package zookeeper
