@@ -1,3 +1,4 @@
 // Command adsum registers, finds, watches and calls services.
 package main
+
 func main() {}
