@@ -61,6 +61,12 @@ type Listing struct {
 	Instances []*Instance
 	// Skipped are the entries that no codec could read.
 	Skipped []Skipped
+	// Sequence is the registry's own number of the state listed, which
+	// never falls while the registry keeps its memory: etcd's revision,
+	// Consul's index, ZooKeeper's zxid. 0 if it has none. When it falls,
+	// the registry was wiped or restored, and what is missing may merely
+	// not be registered again yet.
+	Sequence uint64
 }
 
 // Skipped is a registry entry that could not be read. It never hides its
@@ -92,6 +98,18 @@ type Claim struct {
 	Incarnation uint64
 }
 
+// YoungerThan orders the owners of one id for a registry whose incarnations
+// come from its own sequence, now at the given number. A claim above that
+// number was made before the registry lost its memory, so it is older than
+// any made since.
+func (c Claim) YoungerThan(other Claim, sequence uint64) bool {
+	before, otherBefore := c.Incarnation > sequence, other.Incarnation > sequence
+	if before != otherBefore {
+		return otherBefore
+	}
+	return c.Incarnation > other.Incarnation
+}
+
 // Lease is one published record. All methods are safe for concurrent use.
 type Lease interface {
 	// Claim returns the claim with the incarnation the driver assigned.
@@ -102,7 +120,8 @@ type Lease interface {
 	// when the record is no longer this owner's.
 	Update(ctx context.Context, in Instance) error
 	// Lost is closed when the record is no longer kept alive, for whatever
-	// reason but Close.
+	// reason but Close. The lease has then let go of all it held and needs
+	// no Close.
 	Lost() <-chan struct{}
 	// Err says why, once Lost is closed: it wraps [ErrLeaseLost] or
 	// [ErrSuperseded]. Before, it is nil.
@@ -118,6 +137,13 @@ type ServiceWatcher interface {
 	// WatchServices is [Registry.Watch] for the sorted names of services
 	// that have at least one record.
 	WatchServices(ctx context.Context, emit func([]string)) error
+}
+
+// Validator is a [Registry] that is stricter than [Instance.Validate].
+type Validator interface {
+	// Validate refuses, with [ErrInvalid] and without any I/O, an instance
+	// that this registry cannot hold.
+	Validate(in Instance) error
 }
 
 // Remover is a [Registry] that can remove a record nobody keeps.
