@@ -1,0 +1,200 @@
+package adsum
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	cacheVersion = 1
+	// cacheEvery bounds how often a file is written, and cacheTouchEvery
+	// how often one whose content did not change gets a new time.
+	cacheEvery      = time.Second
+	cacheTouchEvery = time.Minute
+)
+
+// cache is a folder with the last known good of services.
+type cache struct {
+	folder   string
+	maxAge   time.Duration
+	registry string // a copy from another registry is not ours to use
+	log      *slog.Logger
+}
+
+// cacheFile is what a file holds. Its time of modification is when the
+// registry last confirmed it.
+type cacheFile struct {
+	Version   int         `json:"version"`
+	Registry  string      `json:"registry"`
+	Service   string      `json:"service"`
+	ChangedAt time.Time   `json:"changed_at"`
+	Instances []*Instance `json:"instances"`
+}
+
+// cacheEntry is one service's file. Writing happens in the background.
+type cacheEntry struct {
+	cache   *cache
+	service string
+	path    string
+
+	mu        sync.Mutex
+	due       *time.Timer // writes newest
+	newest    *Snapshot
+	written   *Snapshot
+	writtenAt time.Time
+	touchedAt time.Time
+	failing   bool
+	closed    bool
+}
+
+func (c *cache) entry(service string) *cacheEntry {
+	// The grammar of service names has nothing that a file system minds.
+	return &cacheEntry{cache: c, service: service, path: filepath.Join(c.folder, service+".json")}
+}
+
+// load returns what an earlier run knew, nil if nothing that can be used.
+func (e *cacheEntry) load() *Snapshot {
+	s, err := e.read()
+	switch {
+	case err == nil:
+		return s
+	case !errors.Is(err, fs.ErrNotExist):
+		e.cache.log.Warn("last known good on disk ignored", "file", e.path, "error", err)
+	}
+	return nil
+}
+
+func (e *cacheEntry) read() (*Snapshot, error) {
+	info, err := os.Stat(e.path)
+	if err != nil {
+		return nil, err
+	}
+	if age := time.Since(info.ModTime()); age > e.cache.maxAge {
+		return nil, fmt.Errorf("it is %v old, older than %v", age.Round(time.Second), e.cache.maxAge)
+	}
+	data, err := os.ReadFile(e.path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := decodeCache(data)
+	if err != nil {
+		return nil, err
+	}
+	if file.Service != e.service || file.Registry != e.cache.registry {
+		return nil, fmt.Errorf("it is of service %s in %s", quote(file.Service), quote(file.Registry))
+	}
+	return &Snapshot{Service: e.service, Instances: file.Instances, ChangedAt: file.ChangedAt, SyncedAt: info.ModTime()}, nil
+}
+
+func decodeCache(data []byte) (*cacheFile, error) {
+	var file cacheFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("it is corrupt: %w", err)
+	}
+	if file.Version != cacheVersion {
+		return nil, fmt.Errorf("it is of version %d, not %d", file.Version, cacheVersion)
+	}
+	for _, in := range file.Instances {
+		if in == nil || in.ID == "" || ValidateAddr(in.Addr) != nil {
+			return nil, errors.New("it is corrupt: an instance has no id or no valid address")
+		}
+	}
+	slices.SortFunc(file.Instances, compareID)
+	return &file, nil
+}
+
+// save has the snapshot written soon. It does not block.
+func (e *cacheEntry) save(s *Snapshot) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.newest = s
+	if e.closed || e.due != nil || !e.stale() {
+		return
+	}
+	e.due = time.AfterFunc(max(0, cacheEvery-time.Since(e.writtenAt)), func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.due = nil
+		if !e.closed {
+			e.write()
+		}
+	})
+}
+
+// stale tells whether the file says less than the newest snapshot.
+func (e *cacheEntry) stale() bool {
+	return e.written == nil || e.written.Generation != e.newest.Generation ||
+		e.newest.SyncedAt.Sub(e.touchedAt) >= cacheTouchEvery
+}
+
+// write brings the file up to date. The caller holds mu.
+func (e *cacheEntry) write() {
+	e.writtenAt = time.Now()
+	err := e.put()
+	if err != nil && !e.failing {
+		e.cache.log.Warn("cannot keep the last known good on disk", "file", e.path, "error", err)
+	}
+	e.failing = err != nil
+	if err == nil {
+		e.written, e.touchedAt = e.newest, e.newest.SyncedAt
+	}
+}
+
+func (e *cacheEntry) put() error {
+	if e.written != nil && e.written.Generation == e.newest.Generation {
+		return os.Chtimes(e.path, e.newest.SyncedAt, e.newest.SyncedAt)
+	}
+	data, err := json.Marshal(cacheFile{cacheVersion, e.cache.registry, e.service, e.newest.ChangedAt, e.newest.Instances})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(e.cache.folder, 0o700); err != nil {
+		return err
+	}
+	return replaceFile(e.path, data, e.newest.SyncedAt)
+}
+
+// replaceFile writes a file so that a reader, or a crash at any moment, finds
+// the old or the new content and nothing between. CreateTemp makes it 0600.
+func replaceFile(path string, data []byte, modified time.Time) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(data)
+	if err == nil {
+		err = temp.Sync()
+	}
+	err = errors.Join(err, temp.Close())
+	if err == nil {
+		err = os.Chtimes(temp.Name(), modified, modified)
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
+}
+
+// close writes what is still due and ends the background work.
+func (e *cacheEntry) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.due != nil {
+		e.due.Stop()
+	}
+	e.closed = true
+	if e.newest != nil && e.stale() {
+		e.write()
+	}
+}
