@@ -1,0 +1,99 @@
+# Everything that a developer or a CI machine runs. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help test test-unit test-servers test-real lint fmt tidy tidy-check vuln \
+	cross cross-ci fuzz bench generate generate-check ci clean
+
+# The modules are those of go.work; the others build with the workspace off.
+MODULES := $(shell go list -m -f '{{.Dir}}')
+UNIT    := $(patsubst %,%/...,$(filter-out $(CURDIR)/test,$(MODULES)))
+LOOSE   := $(filter-out $(MODULES:$(CURDIR)/%=%) .,$(shell find * -name go.mod -not -path 'test/*' -exec dirname {} \;))
+
+PLATFORMS    := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+PLATFORMS_CI := windows/amd64 darwin/arm64
+
+FUZZTIME ?= 10s
+BENCH    ?= .
+COUNT    ?= 1
+
+step := @scripts/step
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Tests
+
+test: ## Run every test of every module with the race detector; prepares the servers it needs
+	@scripts/step "all tests" $(MAKE) --no-print-directory test-side-by-side test-real
+
+.PHONY: test-side-by-side
+test-side-by-side:
+	@$(MAKE) --no-print-directory -j2 test-servers test-unit
+
+test-unit: ## Run the tests that need no server
+	$(step) "unit tests" go test -race $(TESTFLAGS) $(UNIT)
+
+test-servers: ## Build and download the registries that the tests run against
+	$(step) "test servers" nice go run ./test/servers/prepare
+
+test-real: ## Run the tests on the real registries, once test-servers is done
+	$(step) "tests on real servers" go test -race -timeout 20m $(TESTFLAGS) ./test/...
+
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	$(step) "fuzz targets, $(FUZZTIME) each" scripts/fuzz $(FUZZTIME)
+
+bench: ## Run the benchmarks of every module: BENCH=regexp COUNT=n, output ready for bin/benchstat
+	@go test -run '^$$' -bench '$(BENCH)' -count $(COUNT) $(UNIT)
+
+## Checks
+
+lint: bin/tools ## Check format, vet, staticcheck and generated code
+	$(step) "gofmt" scripts/gofmt-check
+	$(step) "go vet" go vet work
+	$(step) "staticcheck" bin/staticcheck work
+	@for dir in $(LOOSE); do \
+		GOWORK=off scripts/step "go vet, $$dir" go -C $$dir vet ./... && \
+		(cd $$dir && GOWORK=off $(CURDIR)/scripts/step "staticcheck, $$dir" $(CURDIR)/bin/staticcheck ./...) || exit; \
+	done
+	$(step) "generated code" bin/protogen -check .
+
+fmt: ## Format all Go code
+	gofmt -w .
+
+tidy: ## Tidy every go.mod
+	@for dir in $(MODULES) $(LOOSE); do (cd $$dir && go mod tidy) || exit; done
+
+tidy-check: ## Check that make tidy would change nothing
+	@for dir in $(MODULES) $(LOOSE); do (cd $$dir && go mod tidy -diff) || { echo "run make tidy"; exit 1; }; done
+
+vuln: bin/tools ## Look for known vulnerabilities; needs vuln.go.dev, so it is no part of ci
+	$(step) "govulncheck" bin/govulncheck work
+
+## Builds
+
+cross: $(PLATFORMS:%=cross/%) ## Build for linux, darwin and windows, amd64 and arm64
+
+cross-ci: $(PLATFORMS_CI:%=cross/%)
+
+.PHONY: $(PLATFORMS:%=cross/%)
+$(PLATFORMS:%=cross/%): cross/%:
+	$(step) "build for $*" env CGO_ENABLED=0 GOOS=$(*D) GOARCH=$(*F) go build work
+
+generate: bin/tools ## Regenerate the protobuf code
+	bin/protogen .
+
+# All pinned tools, built once for each change of their module.
+bin/tools: internal/tools/go.mod $(wildcard internal/tools/*/*.go)
+	$(step) "pinned tools" env GOWORK=off go -C internal/tools build -o $(CURDIR)/bin/ tool ./...
+	@touch $@
+
+ci: ## What CI runs: lint, tests, fuzz targets, cross builds
+	@scripts/step "ci" $(MAKE) --no-print-directory ci-steps
+
+.PHONY: ci-steps
+ci-steps: lint tidy-check test
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+	@$(MAKE) --no-print-directory cross-ci
+
+clean: ## Remove what the build wrote into the tree
+	rm -rf bin dist
