@@ -1,4 +1,0 @@
-// Command adsum registers, finds, watches and calls services.
-package main
-
-func main() {}
