@@ -22,14 +22,16 @@ type Options struct {
 	// TrackReachable makes endpoints callable only while
 	// [Balancer.SetReachable] says so. Without it all are.
 	TrackReachable bool
-	// OnChange is called after each new compiled view, one at a time, and
-	// must not call back into the balancer's Update or SetReachable.
+	// OnChange is called after new views were compiled, one call at a time,
+	// by the goroutine that brought the change or by one of the balancer's
+	// own. It may call any method of the balancer.
 	OnChange func()
 	// Window is for how long changes are gathered before the view is
-	// compiled again; 5 ms if zero. The first change after a quiet time
-	// is applied at once.
+	// compiled again; 5 ms if zero, not at all if negative. The first
+	// change after a quiet time is applied at once.
 	Window time.Duration
-	// Rand is the source of random bits, Now the clock; for simulations.
+	// Rand is the source of random bits, safe for concurrent use, and Now
+	// the monotonic clock; for simulations.
 	Rand func() uint64
 	Now  func() time.Duration
 }
@@ -46,19 +48,24 @@ type Balancer struct {
 	env    *Env
 	view   atomic.Pointer[view]
 
-	mu         sync.Mutex
-	snapshot   *adsum.Snapshot
-	endpoints  []*Endpoint     // all of the snapshot, sorted by id
-	reachable  map[string]bool // ids; used with TrackReachable
-	timer      *time.Timer     // set while a compilation is due
-	compiledAt time.Duration
+	mu        sync.Mutex
+	snapshot  *adsum.Snapshot
+	endpoints []*Endpoint // one for each of the snapshot's instances; never modified
+	states    []state     // theirs
+	picker    Picker      // the last one built
+
+	timer      *time.Timer   // set while a compilation is due
+	compiledAt time.Duration // 0 before the first
 	closed     bool
+
+	notifying, changedAgain bool // of OnChange
 }
 
 // view is what picks read: immutable.
 type view struct {
+	service   string
 	picker    Picker
-	observer  Observer // picker, if it learns
+	observer  Observer // the last picker, if it learns
 	endpoints []*Endpoint
 	none      error // why endpoints is empty
 }
@@ -68,11 +75,11 @@ func New(policy Policy, opts Options) *Balancer {
 	if opts.Window == 0 {
 		opts.Window = 5 * time.Millisecond
 	}
-	b := &Balancer{policy: policy, opts: opts, env: newEnv(opts.Rand, opts.Now), reachable: map[string]bool{}}
+	b := &Balancer{policy: policy, opts: opts, env: newEnv(opts.Rand, opts.Now)}
 	if n, ok := policy.(Needer); ok {
 		b.needs = n.Needs()
 	}
-	b.view.Store(&view{none: fmt.Errorf("%w: nothing is known of the service yet", ErrNoEndpoint)})
+	b.view.Store(&view{none: b.whyNone()})
 	return b
 }
 
@@ -90,33 +97,69 @@ func (b *Balancer) Pick(call *Call) (Picked, error) {
 	} else {
 		ep = v.pick(call)
 	}
+	if ep == nil {
+		return Picked{}, b.declined(v)
+	}
 	p := Picked{Endpoint: ep, balancer: b}
 	if b.needs != 0 {
-		if b.needs&InFlight != 0 {
-			ep.inflight.Add(1)
-		}
-		if b.needs&Latency != 0 {
-			p.start = b.env.Now()
-		}
+		p.start = b.begin(ep)
 	}
 	return p, nil
 }
 
-// pick honours the pin, and avoids what was tried.
-func (v *view) pick(call *Call) *Endpoint {
-	if call.Pin != "" {
-		if i, ok := search(v.endpoints, call.Pin); ok && !call.tried(v.endpoints[i]) {
-			return v.endpoints[i]
-		}
+func (b *Balancer) begin(ep *Endpoint) (start time.Duration) {
+	if b.needs&InFlight != 0 {
+		ep.inflight.Add(1)
 	}
-	ep := v.picker.Pick(call)
-	if !call.tried(ep) {
+	if b.needs&Latency != 0 {
+		start = b.env.Now()
+	}
+	return start
+}
+
+func (b *Balancer) declined(v *view) error {
+	return fmt.Errorf("%w: the policy %s will have none of %s's %d callable instances called now",
+		ErrNoEndpoint, b.policy.Name(), v.service, len(v.endpoints))
+}
+
+// pick honours the call's pin and what it tried before.
+func (v *view) pick(call *Call) *Endpoint {
+	if call.pin == nil {
+		call.picked = v.avoiding(call)
+		return call.picked
+	}
+	pinned := call.pin.get(v.service)
+	if ep := find(v.endpoints, pinned); ep != nil && !call.Avoids(ep) {
+		call.picked = ep
 		return ep
 	}
-	// The policy has no other idea: take the next one round that is left.
-	i, _ := search(v.endpoints, ep.id)
-	for n := 1; n < len(v.endpoints); n++ {
-		if next := v.endpoints[(i+n)%len(v.endpoints)]; !call.tried(next) {
+	ep := v.avoiding(call)
+	if ep != nil {
+		call.pin.move(v.service, pinned, ep.id)
+	}
+	call.picked = ep
+	return ep
+}
+
+// avoiding asks the policy, and asks again when it names an endpoint that was
+// tried. The next one in turn is taken only when the policy has no other idea,
+// for it would get all the second tries of the one before it.
+func (v *view) avoiding(call *Call) *Endpoint {
+	ep := v.picker.Pick(call)
+	for range 3 {
+		if ep == nil || !call.Avoids(ep) {
+			return ep
+		}
+		ep = v.picker.Pick(call)
+	}
+	start := 0
+	for i, e := range v.endpoints {
+		if e == ep {
+			start = i
+		}
+	}
+	for n := range v.endpoints {
+		if next := v.endpoints[(start+n)%len(v.endpoints)]; !call.Avoids(next) {
 			return next
 		}
 	}

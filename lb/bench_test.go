@@ -1,0 +1,84 @@
+package lb_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/lb"
+)
+
+var sizes = []int{10, 1000, 10_000}
+
+func BenchmarkPick(b *testing.B) {
+	for _, policy := range []lb.Policy{lb.RoundRobin, lb.Random} {
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", policy.Name(), n), func(b *testing.B) {
+				balancer := lb.New(policy, lb.Options{})
+				balancer.Update(snapshot(1, instances(n)...))
+				b.ReportAllocs()
+				for b.Loop() {
+					picked, err := balancer.Pick(nil)
+					if err != nil {
+						b.Fatal(err)
+					}
+					picked.Done(lb.Outcome{})
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkPickParallel(b *testing.B) {
+	for _, policy := range []lb.Policy{lb.RoundRobin, lb.Random} {
+		b.Run(policy.Name(), func(b *testing.B) {
+			balancer := lb.New(policy, lb.Options{})
+			balancer.Update(snapshot(1, instances(1000)...))
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					picked, err := balancer.Pick(nil)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					picked.Done(lb.Outcome{})
+				}
+			})
+		})
+	}
+}
+
+// One endpoint of many changes its weight; statistics are kept.
+func BenchmarkUpdateOne(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			balancer := lb.New(lb.RoundRobin, lb.Options{Window: -1})
+			before := instances(n)
+			balancer.Update(snapshot(1, before...))
+			changed := *before[n/2]
+			changed.Weight = 7
+			after := append([]*adsum.Instance(nil), before...)
+			after[n/2] = &changed
+			one, other := snapshot(2, before...), snapshot(3, after...)
+			b.ReportAllocs()
+			for b.Loop() {
+				balancer.Update(other)
+				one, other = other, one
+			}
+		})
+	}
+}
+
+func BenchmarkColdStart(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := snapshot(1, instances(n)...)
+			b.ReportAllocs()
+			for b.Loop() {
+				balancer := lb.New(lb.RoundRobin, lb.Options{})
+				balancer.Update(s)
+			}
+		})
+	}
+}

@@ -1,0 +1,30 @@
+// Package lb chooses, for every call, the copy of a service that it goes to,
+// and learns from how the call ends. It does no I/O: the transports (gRPC,
+// HTTP, go-kit) bring the calls.
+//
+// A [Balancer] is the engine for one service. It is fed with snapshots of the
+// service and, where the transport keeps connections itself, with what can be
+// reached; it compiles both into one immutable view, from which
+// [Balancer.Pick] chooses without a lock. Changes that come in a burst are
+// compiled once.
+//
+// An [Endpoint] is one copy of the service together with all that was learned
+// of it, and outlives the snapshots that name it. A [Call] is what a pick may
+// depend on, an [Outcome] how the call ended.
+//
+//	snapshot, reachability → view → Pick → call → Outcome → policy
+//
+// # Policies
+//
+// A [Policy] is a rule, such as [RoundRobin] or [Random]. Adding one takes a
+// type with two methods: Name, and Build, which makes a [Picker] for a set of
+// endpoints. A policy that learns also implements [Needer], to say what it
+// wants measured, and its picker [Observer], to be told of every outcome. The
+// example shows a whole one.
+//
+// # Retries
+//
+// [Retry] sends a call again where that is safe, each time to an endpoint that
+// the call did not try yet. What is safe, only the transport can tell; it says
+// so by a [Verdict].
+package lb

@@ -1,0 +1,47 @@
+package lb
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Outcome is how a call ended.
+type Outcome struct {
+	Result Result
+	// Latency is filled in by the balancer where the policy needs it.
+	Latency time.Duration
+	// Deadline is how long the caller was willing to wait, 0 if not
+	// known. A failure may be counted as having taken that long.
+	Deadline time.Duration
+}
+
+// Result is how a call ended, as far as the endpoint is to blame.
+type Result uint8
+
+// How a call may end.
+const (
+	// Success: the endpoint answered, even if the answer is that the
+	// request was wrong.
+	Success Result = iota
+	// Failure: the endpoint failed, refused, or did not answer in time.
+	Failure
+	// Ignored: it tells nothing of the endpoint, such as a caller that
+	// went away.
+	Ignored
+)
+
+// ResultOf judges a call by the error it ended with, for transports that know
+// no better. ctx is the caller's own context, not that of one try: a caller
+// that went away is no failure of the server, one that waited to its deadline
+// in vain is.
+func ResultOf(ctx context.Context, err error) Result {
+	switch {
+	case err == nil:
+		return Success
+	case errors.Is(ctx.Err(), context.Canceled):
+		return Ignored
+	default:
+		return Failure
+	}
+}
