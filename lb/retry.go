@@ -1,0 +1,163 @@
+package lb
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Retry sends a call again, to another endpoint, when a try failed in a way
+// that makes this safe. The zero value is a good default: three tries within
+// the caller's own deadline.
+//
+// It does no I/O and knows no transport: whoever uses it brings the try and
+// the verdict on its error.
+type Retry struct {
+	// Max is how many tries there are at most; 3 if zero, 1 for no retry.
+	Max int
+	// Timeout is how long all tries and the waits between them may take; if
+	// zero, only the caller's context limits them.
+	Timeout time.Duration
+	// PerTry is how long one try may take; if zero, all that is left.
+	PerTry time.Duration
+	// Backoff is how long to wait between two tries.
+	Backoff Backoff
+}
+
+// Backoff is the wait before a try: Initial before the second, Multiplier
+// times longer before each one after it, never more than Max, and each time
+// multiplied by a random factor from 0.8 to 1.2.
+type Backoff struct {
+	Initial    time.Duration // 25 ms if zero
+	Max        time.Duration // 250 ms if zero
+	Multiplier float64       // 2 if zero
+}
+
+// Safety says when a failed try may be followed by another one.
+type Safety uint8
+
+// When to try again.
+const (
+	// Never: the server answered, or it would be of no use.
+	Never Safety = iota
+	// IfIdempotent: the request may have reached the server, so only a call
+	// that may be sent more than once ([Call.Idempotent]) is sent again.
+	IfIdempotent
+	// Always: the request never left.
+	Always
+)
+
+// Verdict is what a transport makes of the error of a try.
+type Verdict struct {
+	Safety Safety
+	// After is for how long the server asked to be left alone; a longer
+	// wait than the back-off is honoured, unless it ends after the deadline:
+	// then there is no other try.
+	After time.Duration
+}
+
+// Do calls try until it succeeds or must not be called again. It blocks, and
+// calls try on its own goroutine, with a context that ends with that one try.
+//
+// try picks with call, which avoids the endpoints of the tries before. judge
+// is asked about every error of try. The first try's error is returned as it
+// is when judge says [Never]; any other one as a [*TriesError] that names
+// every try. Once ctx ends, there is no other try.
+func (r Retry) Do(ctx context.Context, call *Call, try func(context.Context) error, judge func(error) Verdict) error {
+	if r.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
+		defer cancel()
+	}
+	var tries []Try
+	for {
+		t := r.once(ctx, call, try)
+		if t.Err == nil {
+			return nil
+		}
+		verdict := judge(t.Err)
+		if verdict.Safety == Never && len(tries) == 0 {
+			return t.Err
+		}
+		tries = append(tries, t)
+		if t.Endpoint != nil && !call.Avoids(t.Endpoint) {
+			call.Tried = append(call.Tried, t.Endpoint)
+		}
+		if !r.again(call, verdict, len(tries)) || !sleep(ctx, r.wait(verdict, len(tries))) {
+			return &TriesError{Tries: tries, Ended: ctx.Err()}
+		}
+	}
+}
+
+func (r Retry) once(ctx context.Context, call *Call, try func(context.Context) error) Try {
+	if r.PerTry > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.PerTry)
+		defer cancel()
+	}
+	call.picked = nil
+	t := Try{Start: time.Now()}
+	t.Err = try(ctx)
+	t.Endpoint, t.Took = call.picked, time.Since(t.Start)
+	return t
+}
+
+// again decides on another try after n of them.
+func (r Retry) again(call *Call, v Verdict, n int) bool {
+	limit := r.Max
+	if limit == 0 {
+		limit = 3
+	}
+	return n < limit && (v.Safety == Always || v.Safety == IfIdempotent && call.Idempotent)
+}
+
+// wait is how long to wait after n tries. Where the first request never left,
+// the second goes out at once: the endpoint is another one, and no server had
+// any work yet.
+func (r Retry) wait(v Verdict, n int) time.Duration {
+	if v.Safety == Always && n == 1 {
+		return v.After
+	}
+	return max(v.After, r.Backoff.Delay(n, rand.Float64()))
+}
+
+// Delay is the wait after n failed tries, from 1; at random in [0, 1) chooses
+// within the jitter.
+func (b Backoff) Delay(n int, random float64) time.Duration {
+	delay, limit, multiplier := b.Initial, b.Max, b.Multiplier
+	if delay == 0 {
+		delay = 25 * time.Millisecond
+	}
+	if limit == 0 {
+		limit = 250 * time.Millisecond
+	}
+	if multiplier == 0 {
+		multiplier = 2
+	}
+	d := float64(delay)
+	for i := 1; i < n && d < float64(limit); i++ {
+		d *= multiplier
+	}
+	return time.Duration(min(d, float64(limit)) * (0.8 + 0.4*random))
+}
+
+// sleep waits, and reports false when ctx ended or will have ended by then.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
+	}
+	if d == 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
