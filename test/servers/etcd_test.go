@@ -1,0 +1,95 @@
+//go:build unix
+
+package servers_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/adsum-go/adsum/test/servers"
+)
+
+// etcdStore reads and writes one key through etcd's JSON gateway.
+func etcdStore(base string, client *http.Client) store {
+	call := func(ctx context.Context, path, body string) ([]byte, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, bytes.NewBufferString(body))
+		if err != nil {
+			return nil, err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return nil, err
+		}
+		defer response.Body.Close()
+		answer, err := io.ReadAll(response.Body)
+		if err == nil && response.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %s", response.Status, answer)
+		}
+		return answer, err
+	}
+	return store{
+		write: func(ctx context.Context) error {
+			_, err := call(ctx, "/v3/kv/put", `{"key":"aw==","value":"dg=="}`)
+			return err
+		},
+		read: func(ctx context.Context) (bool, error) {
+			answer, err := call(ctx, "/v3/kv/range", `{"key":"aw=="}`)
+			if err != nil {
+				return false, err
+			}
+			var list struct{ Kvs []any }
+			err = json.Unmarshal(answer, &list)
+			return len(list.Kvs) == 1, err
+		},
+	}
+}
+
+// plainClient keeps no connection to a server that is about to be killed.
+var plainClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+func TestEtcdGoesThroughEveryFault(t *testing.T) {
+	t.Parallel()
+	etcd := servers.StartEtcd(t, servers.EtcdOptions{})
+	checkFaults(t, etcd, etcdStore(etcd.Endpoints()[0], plainClient))
+}
+
+func TestThreeEtcdMembersGoThroughEveryFault(t *testing.T) {
+	t.Parallel()
+	etcd := servers.StartEtcd(t, servers.EtcdOptions{Members: 3})
+	checkFaults(t, etcd, etcdStore(etcd.Endpoints()[2], plainClient))
+}
+
+func TestEtcdClusterLivesOnWithoutOneMember(t *testing.T) {
+	t.Parallel()
+	etcd := servers.StartEtcd(t, servers.EtcdOptions{Members: 3})
+	s := etcdStore(etcd.Endpoints()[0], plainClient)
+	etcd.Member(2).Kill()
+	s.mustWrite(t)
+	etcd.Member(1).Freeze()
+	s.mustNotAnswer(t)
+	etcd.Member(2).Start()
+	s.mustHold(t, true)
+}
+
+func TestEtcdGoesBackToAnOlderSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, members := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d members", members), func(t *testing.T) {
+			t.Parallel()
+			etcd := servers.StartEtcd(t, servers.EtcdOptions{Members: members})
+			s := etcdStore(etcd.Endpoints()[0], plainClient)
+			snapshot, err := etcd.Backup()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.mustWrite(t)
+			etcd.Restore(snapshot)
+			s.mustHold(t, false)
+		})
+	}
+}

@@ -1,0 +1,12 @@
+//go:build unix
+
+package servers
+
+// TLS makes a server speak TLS to its clients. Package certs issues the files.
+type TLS struct {
+	CertFile string // PEM, the server's certificate
+	KeyFile  string // PEM, its key
+	// ClientCAFile, when set, makes the server demand a client certificate
+	// that this authority signed.
+	ClientCAFile string
+}
