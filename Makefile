@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-unit test-servers test-real lint fmt tidy tidy-check vuln \
-	cross cross-ci fuzz bench generate generate-check ci clean
+	cross cross-ci fuzz bench generate release release-check ci clean
 
 # The modules are those of go.work; the others build with the workspace off.
 MODULES := $(shell go list -m -f '{{.Dir}}')
@@ -87,13 +87,19 @@ bin/tools: internal/tools/go.mod $(wildcard internal/tools/*/*.go)
 	$(step) "pinned tools" env GOWORK=off go -C internal/tools build -o $(CURDIR)/bin/ tool ./...
 	@touch $@
 
+release: bin/tools ## Tag VERSION in dependency order; shows what it would do unless CONFIRM=yes
+	bin/release $(if $(filter yes,$(CONFIRM)),-confirm) $(VERSION)
+
+release-check: bin/tools ## Prove `go install …/cmd/adsum@VERSION` against a module proxy made from this tree
+	$(step) "release check" bin/release -prove v0.0.0-check
+
 ci: ## What CI runs: lint, tests, fuzz targets, cross builds
 	@scripts/step "ci" $(MAKE) --no-print-directory ci-steps
 
 .PHONY: ci-steps
 ci-steps: lint tidy-check test
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
-	@$(MAKE) --no-print-directory cross-ci
+	@$(MAKE) --no-print-directory cross-ci release-check
 
 clean: ## Remove what the build wrote into the tree
 	rm -rf bin dist
