@@ -263,14 +263,7 @@ func (r *Registration) Close(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	r.stop()
-	select {
-	case <-r.done:
-	case <-fresh.Done():
-		// Only a driver that does not honour its context comes here.
-		if first {
-			return fmt.Errorf("close registration of %s: %w", r.name, context.Cause(fresh))
-		}
-	}
+	<-r.done
 	if !first {
 		return nil
 	}

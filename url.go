@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // URL names a registry: scheme://user:password@host:port,host:port/path?key=value.
@@ -15,7 +16,7 @@ type URL struct {
 	Scheme string
 	User   *url.Userinfo // nil if none
 	Hosts  []string      // host:port or host, as given
-	Path   string        // without the leading and trailing slash
+	Path   string        // without slashes around it; without hosts a leading one is kept
 	Query  url.Values
 }
 
@@ -49,8 +50,11 @@ func ParseURL(raw string) (*URL, error) {
 	if u.Path, err = url.PathUnescape(path); err != nil {
 		return nil, u.invalid("the path has a broken %-escape", "write a '%' as %25")
 	}
-	if hasAuthority {
-		u.Path = strings.Trim(u.Path, "/")
+	u.Path = strings.TrimRight(u.Path, "/")
+	if hasAuthority && len(u.Hosts) > 0 {
+		u.Path = strings.TrimLeft(u.Path, "/")
+	} else if hasAuthority && u.Path != "" {
+		u.Path = "/" + strings.TrimLeft(u.Path, "/")
 	}
 	return u, nil
 }
@@ -77,6 +81,11 @@ func (u *URL) parseAuthority(authority string) error {
 		if host == "" {
 			return u.invalid("a host in the list is empty", "separate hosts by single commas")
 		}
+		if strings.ContainsFunc(host, func(r rune) bool {
+			return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune("\"<>\\^`{|}", r)
+		}) {
+			return u.invalid("a host has a character that no host has", "write host:port, IPv6 in brackets")
+		}
 		u.Hosts = append(u.Hosts, host)
 	}
 	return nil
@@ -86,18 +95,22 @@ func (u *URL) parseAuthority(authority string) error {
 // of query keys that may hold a secret replaced.
 func (u *URL) String() string {
 	var b strings.Builder
-	b.WriteString(u.Scheme + "://")
-	if u.User != nil {
-		b.WriteString(url.PathEscape(u.User.Username()))
-		if _, has := u.User.Password(); has {
-			b.WriteString(":***")
+	b.WriteString(u.Scheme + ":")
+	if u.User != nil || len(u.Hosts) > 0 {
+		b.WriteString("//")
+		if u.User != nil {
+			b.WriteString(url.User(u.User.Username()).String())
+			if _, has := u.User.Password(); has {
+				b.WriteString(":***")
+			}
+			b.WriteByte('@')
 		}
-		b.WriteByte('@')
+		b.WriteString(strings.Join(u.Hosts, ","))
+		if u.Path != "" && !strings.HasPrefix(u.Path, "/") {
+			b.WriteByte('/')
+		}
 	}
-	b.WriteString(strings.Join(u.Hosts, ","))
-	if u.Path != "" {
-		b.WriteString("/" + strings.TrimPrefix(u.Path, "/"))
-	}
+	b.WriteString((&url.URL{Path: u.Path}).EscapedPath())
 	if len(u.Query) > 0 {
 		q := url.Values{}
 		for k, vs := range u.Query {

@@ -1,0 +1,96 @@
+package adsum_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/memory"
+)
+
+func TestParseURLReadsSeveralHosts(t *testing.T) {
+	u, err := adsum.ParseURL("etcd://ann:p%40ss@h1:2379,[::1]:2380,h3/services/eu/?codec=addr&password-file=/run/pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	if u.Scheme != "etcd" || u.User.Username() != "ann" || password != "p@ss" || u.Path != "services/eu" ||
+		!slices.Equal(u.Hosts, []string{"h1:2379", "[::1]:2380", "h3"}) || u.Query.Get("codec") != "addr" {
+		t.Errorf("got %+v", u)
+	}
+	if got, want := u.String(), "etcd://ann:***@h1:2379,[::1]:2380,h3/services/eu?codec=addr&password-file=%2Frun%2Fpw"; got != want {
+		t.Errorf("printed %s, want %s", got, want)
+	}
+}
+
+func TestParseURLAcceptsURLsWithoutHosts(t *testing.T) {
+	for raw, path := range map[string]string{"memory:": "", "file:/etc/services": "/etc/services", "file:services": "services", "file:///etc/x/": "/etc/x"} {
+		if u, err := adsum.ParseURL(raw); err != nil || u.Path != path || len(u.Hosts) != 0 {
+			t.Errorf("%s: %+v, %v", raw, u, err)
+		}
+	}
+}
+
+func TestAURLNeverPrintsASecret(t *testing.T) {
+	for _, raw := range []string{
+		"etcd://ann:hunter2@h/services",
+		"consul://h?token=hunter2",
+		"consul://h?acl-token=hunter2&x=1",
+		"zk://h?auth=digest:ann:hunter2",
+		"etcd://h?PASSWORD=hunter2",
+		"etcd://ann:hunter2@h,/x",
+		"etcd://ann:hunter2@h/%zz",
+		"etcd://ann:hunter2@h/x#frag",
+		"etcd://ann:hunter2%zz@h/x",
+		"consul://h?token=hunter2%zz",
+		"://ann:hunter2@h",
+		"nosuch://ann:hunter2@h/x",
+	} {
+		u, err := adsum.ParseURL(raw)
+		printed := ""
+		if err == nil {
+			printed = u.String()
+			_, err = adsum.Openers{}.Open(raw)
+		}
+		if strings.Contains(printed, "hunter2") || err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: printed %q, error %v", raw, printed, err)
+		}
+	}
+}
+
+func TestOpenersNameWhatTheyKnow(t *testing.T) {
+	openers := adsum.Openers{"memory": memory.Open}
+	registry, err := openers.Open("memory:")
+	if err != nil || registry.Capabilities().Driver != "memory" {
+		t.Fatalf("%v, %v", registry, err)
+	}
+	_, err = openers.Open("etcd://h")
+	if !errors.Is(err, adsum.ErrInvalid) || !strings.Contains(err.Error(), "use one of: memory") {
+		t.Errorf("unknown scheme: %v", err)
+	}
+	_, err = openers.Open("memory:?colour=red")
+	if !errors.Is(err, adsum.ErrInvalid) || !strings.Contains(err.Error(), `"colour"`) {
+		t.Errorf("unknown option: %v", err)
+	}
+}
+
+func FuzzParseURL(f *testing.F) {
+	for _, s := range []string{"etcd://a:b@h:1,h2:2/p?x=y", "memory:", "file:/a", "zk://h?auth=x:y", "a://@", "a://[::1]:1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		u, err := adsum.ParseURL(raw)
+		if err != nil {
+			if !errors.Is(err, adsum.ErrInvalid) {
+				t.Errorf("untyped error %v", err)
+			}
+			return
+		}
+		again, err := adsum.ParseURL(u.String())
+		if err != nil || again.String() != u.String() {
+			t.Errorf("%q prints as %q, which reads as %v, %v", raw, u, again, err)
+		}
+	})
+}
