@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // DefaultWeight is the weight of an instance that names none. It is the
@@ -170,6 +169,3 @@ func (in Instance) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(p)
 }
-
-// compareID orders instances by id, the order of every snapshot.
-func compareID(a, b *Instance) int { return strings.Compare(a.ID, b.ID) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -187,36 +186,6 @@ func (w *watched) publish(l Listing) {
 	if w.saved != nil && !s.Stale() {
 		w.saved.save(&s)
 	}
-}
-
-// settle sorts an answer by id and keeps the old pointer of every instance
-// that says the same as before, so that the next comparison is by pointer. It
-// tells whether nothing changed at all.
-func settle(old, instances []*Instance) (settled []*Instance, same bool) {
-	if !slices.IsSortedFunc(instances, compareID) {
-		slices.SortStableFunc(instances, compareID)
-	}
-	// Of two entries with one id the registry's later one counts.
-	settled = instances[:0]
-	for i, in := range instances {
-		if i+1 == len(instances) || instances[i+1].ID != in.ID {
-			settled = append(settled, in)
-		}
-	}
-	same = len(old) == len(settled)
-	j := 0
-	for i, in := range settled {
-		for j < len(old) && old[j] != in && old[j].ID < in.ID {
-			j++
-		}
-		if j < len(old) && old[j].Equal(in) {
-			settled[i] = old[j]
-			j++
-			continue
-		}
-		same = false
-	}
-	return settled, same
 }
 
 // failed notes that the watch broke, and marks the snapshot stale unless the
