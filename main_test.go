@@ -1,9 +1,0 @@
-package adsum_test
-
-import (
-	"testing"
-
-	"github.com/adsum-go/adsum/adsumtest"
-)
-
-func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
