@@ -44,6 +44,8 @@ func codeOf(err error) int {
 	var quiet exitCode
 	var coded codedError
 	switch {
+	case err == nil:
+		return exitOK
 	case errors.As(err, &quiet):
 		return int(quiet)
 	case errors.As(err, &coded):

@@ -3,10 +3,12 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
 )
 
 // defaultRegistry is where adsum serve listens, and etcd itself.
@@ -21,6 +23,7 @@ type Factory struct {
 	Output      Format
 	Timeout     time.Duration
 	NoColor     bool
+	Verbose     bool
 }
 
 // Registry opens the registry that --registry names. It does no I/O.
@@ -28,7 +31,19 @@ func (f *Factory) Registry() (adsum.Registry, error) {
 	return f.Openers.Open(cmp.Or(f.RegistryURL, os.Getenv("ADSUM_REGISTRY"), defaultRegistry))
 }
 
-// Notef writes a line for people to Err.
+// Colours tells whether standard output is to be coloured.
+func (f *Factory) Colours() bool { return f.OutTerminal && !f.NoColor }
+
+// Notef writes a line for people to Err. What it says may come from anywhere.
 func (f *Factory) Notef(format string, args ...any) {
-	fmt.Fprintf(f.Err, format+"\n", args...)
+	fmt.Fprintln(f.Err, term.Clean(fmt.Sprintf(format, args...)))
+}
+
+// Logger is where the library reports: errors only, unless --verbose.
+func (f *Factory) Logger() *slog.Logger {
+	level := slog.LevelError
+	if f.Verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(f.Err, &slog.HandlerOptions{Level: level}))
 }

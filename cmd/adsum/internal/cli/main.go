@@ -7,31 +7,50 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
 )
 
-// Main runs the command line args and returns the exit code.
+// stopped is why the context of a command ended: a signal asked for it.
+type stopped struct{ signal os.Signal }
+
+func (s stopped) Error() string { return "stopped by " + s.signal.String() }
+
+// Main runs the command line args and returns the exit code. The first SIGINT
+// or SIGTERM asks the command to end, a second one ends it.
 func Main(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return Run(ctx, args, SystemStreams())
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		cancel(stopped{<-signals})
+		signal.Stop(signals)
+	}()
+	return Run(ctx, args, SystemStreams(), openers())
 }
 
-// Run runs the command line args on the given streams and returns the exit
-// code. Ending ctx ends the command as a signal would.
-func Run(ctx context.Context, args []string, streams Streams) int {
-	f := &Factory{Streams: streams, Openers: openers()}
-	root := newCmdRoot(f)
+// Run runs the command line args on the given streams, with the registries of
+// the table, and returns the exit code. Ending ctx ends the command as a
+// signal would.
+func Run(ctx context.Context, args []string, streams Streams, openers adsum.Openers) int {
+	root := newCmdRoot(&Factory{Streams: streams, Openers: openers})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
-	}
 	var quiet exitCode
-	if !errors.As(err, &quiet) {
-		fmt.Fprintln(streams.Err, "adsum: "+term.Clean(err.Error()))
+	if err != nil && !errors.As(err, &quiet) {
+		fmt.Fprintln(streams.Err, "adsum: "+cleanLines(err.Error()))
 	}
 	return codeOf(err)
+}
+
+// cleanLines cleans a message of several lines.
+func cleanLines(message string) string {
+	lines := strings.Split(message, "\n")
+	for i := range lines {
+		lines[i] = term.Clean(lines[i])
+	}
+	return strings.Join(lines, "\n       ")
 }

@@ -1,8 +1,13 @@
 package cli
 
-import "github.com/adsum-go/adsum"
+import (
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/memory"
+)
 
 // openers lists the registries that --registry can name, by URL scheme.
 func openers() adsum.Openers {
-	return adsum.Openers{}
+	return adsum.Openers{
+		"memory": memory.Open,
+	}
 }

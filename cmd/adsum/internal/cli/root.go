@@ -45,11 +45,18 @@ found, 5 waited too long.`,
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&f.RegistryURL, "registry", "", "URL of the registry; also ADSUM_REGISTRY (default "+defaultRegistry+")")
 	flags.VarP(&f.Output, "output", "o", "table, wide, json, jsonl, yaml or name")
-	flags.DurationVar(&f.Timeout, "timeout", 5*time.Second, "how long to wait for an answer")
+	flags.DurationVar(&f.Timeout, "timeout", 5*time.Second, "how long to wait for an answer; 0 for ever")
+	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "log what the library sees")
 	flags.BoolVar(&f.NoColor, "no-color", os.Getenv("NO_COLOR") != "", "no colours; also NO_COLOR")
 
 	cmd.AddCommand(
 		newCmdServe(f, nil),
+		newCmdServices(f, nil),
+		newCmdInstances(f, nil),
+		newCmdResolve(f, nil),
+		newCmdWatch(f, nil),
+		newCmdRegister(f, nil),
+		newCmdDeregister(f, nil),
 		newCmdVersion(f, nil),
 		newCmdCompletion(f, nil),
 	)

@@ -1,0 +1,139 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/adsumtest"
+	"github.com/adsum-go/adsum/cmd/adsum/internal/cli"
+	"github.com/adsum-go/adsum/memory"
+)
+
+func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
+
+// result is what a command left behind.
+type result struct {
+	code     int
+	out, err string
+}
+
+// bench runs commands inside this process, all on one registry in memory.
+type bench struct {
+	t      *testing.T
+	server *memory.Server
+}
+
+func newBench(t *testing.T) *bench { return &bench{t, memory.NewServer()} }
+
+func (b *bench) openers() adsum.Openers {
+	return adsum.Openers{
+		"memory": func(string) (adsum.Registry, error) { return b.server.Client(), nil },
+		"plain":  func(string) (adsum.Registry, error) { return plain{b.server.Client()}, nil },
+	}
+}
+
+// plain hides the optional parts of a registry.
+type plain struct{ adsum.Registry }
+
+func (b *bench) run(args ...string) result {
+	b.t.Helper()
+	p := b.start(args...)
+	return p.wait()
+}
+
+// running is a command under way.
+type running struct {
+	t        *testing.T
+	stop     context.CancelFunc
+	done     chan int
+	out, err *buffer
+}
+
+func (b *bench) start(args ...string) *running {
+	b.t.Helper()
+	ctx, stop := context.WithCancel(b.t.Context())
+	p := &running{t: b.t, stop: stop, done: make(chan int, 1), out: &buffer{}, err: &buffer{}}
+	streams := cli.Streams{In: strings.NewReader(""), Out: p.out, Err: p.err}
+	args = append([]string{"--registry", "memory:"}, args...)
+	go func() { p.done <- cli.Run(ctx, args, streams, b.openers()) }()
+	b.t.Cleanup(stop)
+	return p
+}
+
+func (p *running) wait() result {
+	p.t.Helper()
+	select {
+	case code := <-p.done:
+		return result{code, p.out.String(), p.err.String()}
+	case <-time.After(30 * time.Second):
+		p.t.Fatalf("still running; stdout %q, stderr %q", p.out, p.err)
+		return result{}
+	}
+}
+
+// buffer may be written and read at once, and waited on.
+type buffer struct {
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{}
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.more != nil {
+		close(b.more)
+		b.more = nil
+	}
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// await waits until the text was written.
+func (b *buffer) await(t *testing.T, text string) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		b.mu.Lock()
+		if b.more == nil {
+			b.more = make(chan struct{})
+		}
+		more, found := b.more, strings.Contains(b.b.String(), text)
+		b.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-more:
+		case <-limit:
+			t.Fatalf("%q was not written; got %q", text, b.String())
+		}
+	}
+}
+
+var _ io.Writer = (*buffer)(nil)
+
+// register keeps an instance until the test ends.
+func (b *bench) register(in adsum.Instance) *adsum.Registration {
+	b.t.Helper()
+	reg, err := adsum.Register(b.server.Client(), in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { reg.Close(context.Background()) })
+	if _, err := reg.Wait(b.t.Context(), func(s adsum.RegistrationState) bool { return s.Registered }); err != nil {
+		b.t.Fatal(err)
+	}
+	return reg
+}

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/adsum-go/adsum"
+)
+
+// within bounds the wait for an answer by --timeout; 0 waits for ever.
+func (f *Factory) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if f.Timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, f.Timeout)
+}
+
+// list asks the registry once for a service. It takes the driver's first
+// answer, or its first error: to try again is the caller's business.
+func (f *Factory) list(ctx context.Context, registry adsum.Registry, service string) (adsum.Listing, error) {
+	if err := adsum.ValidateService(service); err != nil {
+		return adsum.Listing{}, err
+	}
+	ctx, cancel := f.within(ctx)
+	defer cancel()
+	asked, enough := context.WithCancel(ctx)
+	defer enough()
+	var listing adsum.Listing
+	answered := false
+	err := registry.Watch(asked, service, func(l adsum.Listing) {
+		if !answered {
+			listing, answered = l, true
+			enough()
+		}
+	})
+	if answered {
+		return listing, nil
+	}
+	return adsum.Listing{}, f.explain(ctx, registry, err)
+}
+
+// explain tells why the registry did not answer, with the exit code for it.
+// ctx is what bounded the wait.
+func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err error) error {
+	name := registry.Capabilities().Registry
+	var byHand stopped
+	switch {
+	case errors.As(context.Cause(ctx), &byHand):
+		return codedError{exitFailed, byHand}
+	case errors.Is(err, adsum.ErrUntrusted):
+		return codef(exitConnect, "%s: %w", name, err)
+	case err != nil && adsum.Final(err):
+		return fmt.Errorf("%s: %w", name, err)
+	case ctx.Err() != nil && lastError(err) == nil:
+		return codef(exitTimeout, "%s: no answer within %s (--timeout)", name, f.Timeout)
+	}
+	return codef(exitConnect, "could not connect to %s: %w\nIs it running? 'adsum serve' starts an etcd; --registry or ADSUM_REGISTRY names another.", name, lastError(err))
+}
+
+// lastError is what the registry itself said, and nil when all that is known
+// is that the time was up.
+func lastError(err error) error {
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// noteSkipped tells what in the registry nobody can read.
+func (f *Factory) noteSkipped(skipped []adsum.Skipped) {
+	const shown = 5
+	for i, s := range skipped {
+		if i == shown {
+			f.Notef("and %d more that cannot be read", len(skipped)-shown)
+			return
+		}
+		f.Notef("skipped %s: %v", s.Key, s.Err)
+	}
+}

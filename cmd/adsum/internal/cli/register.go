@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/health"
+)
+
+type registerOptions struct {
+	*Factory
+	instanceFlags
+	checkFlags
+}
+
+func newCmdRegister(f *Factory, runF func(context.Context, *registerOptions) error) *cobra.Command {
+	opts := &registerOptions{Factory: f}
+	cmd := &cobra.Command{
+		Use:   "register --name NAME --addr HOST:PORT",
+		Short: "Keep a service registered, until stopped",
+		Long: `Register a copy of a service that runs somewhere, and keep it registered until
+SIGTERM or Ctrl-C, which withdraws it. To start the program too, use adsum run.
+
+With --check the copy is published as starting until the first pass, and as
+critical while a check fails.`,
+		Example: `  adsum register --name book --addr 10.0.0.5:50051
+  adsum register --name db --addr 10.0.0.9:5432 --check tcp://10.0.0.9:5432 --tag primary --meta role=rw`,
+		Args: exactArgs(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runF != nil {
+				return runF(cmd.Context(), opts)
+			}
+			return runRegister(cmd.Context(), opts)
+		},
+	}
+	opts.instanceFlags.add(cmd.Flags())
+	opts.checkFlags.add(cmd.Flags())
+	return cmd
+}
+
+func runRegister(ctx context.Context, opts *registerOptions) error {
+	in, why, err := opts.instance()
+	if err != nil {
+		return err
+	}
+	checks, err := opts.parse(checkParsers())
+	if err != nil {
+		return err
+	}
+	registry, err := opts.Registry()
+	if err != nil {
+		return err
+	}
+	defer registry.Close()
+	opts.Notef("advertising %s: %s", in.Addr, why)
+	if len(checks) > 0 {
+		in.Status = adsum.Starting
+	}
+	reg, err := opts.register(registry, in, opts.checkFlags)
+	if err != nil {
+		return err
+	}
+	if len(checks) > 0 {
+		checker, err := health.Start(checks, health.WithLogger(opts.Logger()))
+		if err != nil {
+			return errors.Join(err, reg.Close(ctx))
+		}
+		defer checker.Close()
+		checker.Attach(reg)
+	}
+	opts.follow(ctx, reg)
+	return opts.withdraw(ctx, reg)
+}
+
+func (f *Factory) register(registry adsum.Registry, in adsum.Instance, flags checkFlags) (*adsum.Registration, error) {
+	terms := []adsum.RegisterOption{adsum.WithTTL(flags.TTL), adsum.WithLogger(f.Logger())}
+	if flags.DeregisterAfter > 0 {
+		terms = append(terms, adsum.WithDeregisterCriticalAfter(flags.DeregisterAfter))
+	}
+	return adsum.Register(registry, in, terms...)
+}
+
+// follow tells people what becomes of a registration, until ctx ends or the
+// registration does.
+func (f *Factory) follow(ctx context.Context, reg *adsum.Registration) {
+	var last string
+	for {
+		changed := reg.Changed()
+		if line := describeRegistration(reg); line != last {
+			f.Notef("%s", line)
+			last = line
+		}
+		select {
+		case <-changed:
+		case <-reg.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// describeRegistration is one line on how a registration is.
+func describeRegistration(reg *adsum.Registration) string {
+	state, in := reg.State(), reg.Instance()
+	switch {
+	case state.Superseded:
+		return in.String() + " was taken over by a younger owner"
+	case state.Withdrawn:
+		return in.String() + " withdrawn, critical for too long: " + in.Reason
+	case state.Registered:
+		line := "registered " + in.String() + " as " + string(state.Published.Status)
+		if state.Published.Reason != "" {
+			line += ": " + state.Published.Reason
+		}
+		return line
+	case state.LastError != nil:
+		return fmt.Sprintf("not registered, trying on: %v", state.LastError)
+	}
+	return "registering " + in.String()
+}
+
+// withdraw ends a registration and tells how that went.
+func (f *Factory) withdraw(ctx context.Context, reg *adsum.Registration) error {
+	in := reg.Instance()
+	if reg.State().Superseded {
+		return fmt.Errorf("%s: %w", &in, adsum.ErrSuperseded)
+	}
+	if err := reg.Close(ctx); err != nil {
+		return codef(exitConnect, "not withdrawn, the record runs out with its TTL: %w", err)
+	}
+	f.Notef("withdrawn %s", &in)
+	return nil
+}
