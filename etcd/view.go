@@ -1,0 +1,188 @@
+package etcd
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/codec"
+)
+
+// view is the state of one service, merged from its public and its private
+// records and the overrides. One event costs the work on one instance; an
+// emission copies one slice of pointers.
+type view struct {
+	layout  layout
+	service string
+	to      func(adsum.Listing)
+
+	records   [2]map[string]entry // public and private ones, by id
+	overrides map[string]adsum.Override
+	merged    []*adsum.Instance // sorted by id
+	bad       map[string]error  // by key
+	// left holds the revision at which a record was deleted, until its
+	// counterpart was seen or cannot come any more.
+	left  map[string]int64
+	dirty map[string]bool // ids to merge anew
+}
+
+type entry struct {
+	in       *adsum.Instance
+	revision int64
+}
+
+func newView(l layout, service string, to func(adsum.Listing)) *view {
+	return &view{
+		layout: l, service: service, to: to,
+		records:   [2]map[string]entry{{}, {}},
+		overrides: map[string]adsum.Override{},
+		bad:       map[string]error{},
+		left:      map[string]int64{},
+		dirty:     map[string]bool{},
+	}
+}
+
+func (v *view) load(kvs []*mvccpb.KeyValue) {
+	for _, kv := range kvs {
+		v.put(kv)
+	}
+}
+
+func (v *view) apply(event *mvccpb.Event) {
+	if event.Type == mvccpb.Event_PUT {
+		v.put(event.Kv)
+		return
+	}
+	key := string(event.Kv.Key)
+	delete(v.bad, key)
+	service, id, k := v.layout.split(key)
+	if service != v.service {
+		return
+	}
+	switch k {
+	case publicRecord, privateRecord:
+		side := sideOf(k)
+		delete(v.records[side], id)
+		if v.records[1-side][id].revision < event.Kv.ModRevision {
+			v.left[id] = event.Kv.ModRevision
+		}
+	case override:
+		delete(v.overrides, id)
+	}
+	v.dirty[id] = true
+}
+
+// sideOf is the index of a record's kind in view.records.
+func sideOf(k kind) int {
+	if k == publicRecord {
+		return 0
+	}
+	return 1
+}
+
+func (v *view) put(kv *mvccpb.KeyValue) {
+	key := string(kv.Key)
+	service, id, k := v.layout.split(key)
+	if service != v.service || k == other {
+		return
+	}
+	delete(v.bad, key)
+	v.dirty[id] = true
+	if k == override {
+		o, err := parseOverride(kv.Value)
+		if err != nil {
+			v.bad[key] = err
+			delete(v.overrides, id)
+			return
+		}
+		v.overrides[id] = o
+		return
+	}
+	side := sideOf(k)
+	record, err := codec.Decode(service, id, kv.Value)
+	if err != nil {
+		v.bad[key] = err
+		delete(v.records[side], id)
+		return
+	}
+	if v.left[id] <= kv.ModRevision {
+		delete(v.left, id)
+	}
+	v.records[side][id] = entry{&record.Instance, kv.ModRevision}
+}
+
+func parseOverride(value []byte) (adsum.Override, error) {
+	var o adsum.Override
+	if err := json.Unmarshal(value, &o); err != nil {
+		return o, fmt.Errorf("no override: %w", err)
+	}
+	return o, o.Validate()
+}
+
+func (v *view) torn() bool { return len(v.left) > 0 }
+
+func (v *view) mend(revision int64) {
+	for id, at := range v.left {
+		if at <= revision {
+			delete(v.left, id)
+		}
+	}
+}
+
+func (v *view) emit() {
+	for id := range v.dirty {
+		v.merge(id)
+	}
+	clear(v.dirty)
+	listing := adsum.Listing{Instances: slices.Clone(v.merged)}
+	for key, err := range v.bad {
+		listing.Skipped = append(listing.Skipped, adsum.Skipped{Key: printableKey(key), Err: err})
+	}
+	slices.SortFunc(listing.Skipped, func(a, b adsum.Skipped) int { return strings.Compare(a.Key, b.Key) })
+	v.to(listing)
+}
+
+// merge brings one instance of v.merged up to date, keeping the pointer of
+// one that says the same as before.
+func (v *view) merge(id string) {
+	i, found := slices.BinarySearchFunc(v.merged, id, func(in *adsum.Instance, id string) int { return strings.Compare(in.ID, id) })
+	in := v.current(id)
+	switch {
+	case in == nil && found:
+		v.merged = slices.Delete(v.merged, i, i+1)
+	case in == nil:
+	case !found:
+		v.merged = slices.Insert(v.merged, i, in)
+	case !in.Equal(v.merged[i]):
+		v.merged[i] = in
+	}
+}
+
+// current is the instance as callers shall see it: the newer of its two
+// records, under the operator's word. Of two records of one transaction the
+// private one tells more.
+func (v *view) current(id string) *adsum.Instance {
+	newest := v.records[1][id]
+	if public := v.records[0][id]; public.revision > newest.revision {
+		newest = public
+	}
+	if newest.in == nil {
+		return nil
+	}
+	o, overridden := v.overrides[id]
+	if !overridden {
+		return newest.in
+	}
+	in := o.Apply(*newest.in)
+	return &in
+}
+
+// printableKey makes a foreign key safe to print.
+func printableKey(key string) string {
+	quoted := fmt.Sprintf("%q", key)
+	return quoted[1 : len(quoted)-1]
+}
