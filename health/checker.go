@@ -99,7 +99,7 @@ func (c *Checker) loop(ctx context.Context, v *verdict) {
 		default:
 		}
 		if stuck == nil {
-			err, stuck = ask(ctx, check.Probe, check.Timeout)
+			stuck, err = ask(ctx, check.Probe, check.Timeout)
 		}
 		if ctx.Err() != nil {
 			return // the probe was cut short: that says nothing

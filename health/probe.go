@@ -58,7 +58,7 @@ const abandonAfter = 100 * time.Millisecond
 
 // ask runs one probe and returns when it does, or soon after its timeout. If
 // the probe is still running then, stuck yields once it is over.
-func ask(ctx context.Context, p Prober, timeout time.Duration) (err error, stuck <-chan error) {
+func ask(ctx context.Context, p Prober, timeout time.Duration) (stuck <-chan error, err error) {
 	deadline := time.Now().Add(timeout)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -78,16 +78,16 @@ func ask(ctx context.Context, p Prober, timeout time.Duration) (err error, stuck
 		select {
 		case err = <-done:
 		case <-time.After(abandonAfter):
-			err, stuck = ctx.Err(), done
+			stuck, err = done, ctx.Err()
 		}
 	}
 	if err == nil || time.Now().Before(deadline) {
-		return err, stuck
+		return stuck, err
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("no answer within %v", timeout), stuck
+		return stuck, fmt.Errorf("no answer within %v", timeout)
 	}
-	return fmt.Errorf("no answer within %v: %w", timeout, err), stuck
+	return stuck, fmt.Errorf("no answer within %v: %w", timeout, err)
 }
 
 func invalid(field, value, problem, fix string) error {
