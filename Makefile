@@ -90,8 +90,8 @@ bin/tools: internal/tools/go.mod $(wildcard internal/tools/*/*.go)
 release: bin/tools ## Tag VERSION in dependency order; shows what it would do unless CONFIRM=yes
 	bin/release $(if $(filter yes,$(CONFIRM)),-confirm) $(VERSION)
 
-release-check: bin/tools ## Prove `go install …/cmd/adsum@VERSION` against a module proxy made from this tree
-	$(step) "release check" bin/release -prove v0.0.0-check
+release-check: bin/tools ## Prove `go install …/cmd/adsum@VERSION` from a module proxy made of HEAD
+	$(step) "release check" bin/release -prove
 
 ci: ## What CI runs: lint, tests, fuzz targets, cross builds
 	@scripts/step "ci" $(MAKE) --no-print-directory ci-steps

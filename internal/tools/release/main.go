@@ -2,7 +2,7 @@
 // beforehand that what it would tag can be installed.
 //
 //	release [-confirm] VERSION    show, or make, the release commit and its tags
-//	release -prove VERSION        install cmd/adsum from a module proxy made of HEAD
+//	release -prove                install cmd/adsum from a module proxy made of HEAD
 //
 // In the tree, modules find each other by relative replace lines, which
 // `go install …@version` refuses in a main module. So the tags lie on a commit
@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/semver"
 )
@@ -24,22 +25,22 @@ func main() {
 	confirm := flag.Bool("confirm", false, "make the commit and the tags instead of showing them")
 	prove := flag.Bool("prove", false, "install from a local module proxy and run what was installed")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: release [-confirm | -prove] VERSION")
+		fmt.Fprintln(os.Stderr, "usage: release [-confirm] VERSION | release -prove")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if flag.NArg() != 1 {
-		flag.Usage()
-		os.Exit(2)
-	}
-	action := show
+	version, action := flag.Arg(0), show
 	switch {
 	case *prove:
-		action = proveInstall
+		version, action = provenVersion(time.Now()), proveInstall
 	case *confirm:
 		action = tag
 	}
-	if err := run(flag.Arg(0), action); err != nil {
+	if version == "" {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(version, action); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}

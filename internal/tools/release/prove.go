@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,9 +9,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 const command = "github.com/adsum-go/adsum/cmd/adsum"
+
+// provenVersion is another one for every proof: the go command takes a version
+// that it has seen for known, even when its files are gone.
+func provenVersion(now time.Time) string {
+	return "v0.0.0-proof." + now.UTC().Format("20060102150405")
+}
 
 // proveInstall does what a stranger does after the release: installs and runs
 // the command, and builds every package in a module of their own.
@@ -67,15 +75,15 @@ func (s stranger) runs(name string, args ...string) error {
 	fmt.Println("$", filepath.Base(name), strings.Join(args, " "))
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), s.env...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	var chatter bytes.Buffer // every module found and added
+	cmd.Stdout, cmd.Stderr = os.Stdout, &chatter
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(name), err)
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(name), err, &chatter)
 	}
 	return nil
 }
 
-// forget removes the proven version from the module cache: it was no release,
-// and the next proof reuses its name.
+// forget removes the proven version from the module cache: it was no release.
 func forget(cache string, modules []module, version string) error {
 	var problems []error
 	for _, m := range modules {
