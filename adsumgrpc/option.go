@@ -1,0 +1,92 @@
+package adsumgrpc
+
+import (
+	"encoding/json"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/lb"
+)
+
+// Option is a setting of this package. It stands among gRPC's own options for
+// [NewClient] and [DialOptions]; anywhere else it does nothing.
+type Option struct {
+	grpc.EmptyDialOption
+	set func(*settings)
+}
+
+// settings are what one list of options asks for. They do not
+// change.
+type settings struct {
+	dir           *adsum.Directory
+	policy        lb.Policy
+	retry         lb.Retry
+	serviceConfig string
+	idempotent    map[string]bool // methods that an option names
+	declared      sync.Map        // what descriptors say: bool by method
+}
+
+// newSettings applies those of opts that are of this package to the defaults,
+// and returns the others.
+func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grpc.DialOption) {
+	s := &settings{dir: dir, policy: lb.RoundRobin, idempotent: map[string]bool{}, serviceConfig: "{}"}
+	var others []grpc.DialOption
+	for _, opt := range opts {
+		if own, ok := opt.(Option); ok {
+			own.set(s)
+		} else {
+			others = append(others, opt)
+		}
+	}
+	s.serviceConfig = withBalancer(s.serviceConfig)
+	return s, others
+}
+
+// WithPolicy sets how copies are chosen; [lb.RoundRobin] if not given.
+func WithPolicy(policy lb.Policy) Option {
+	return Option{set: func(s *settings) { s.policy = policy }}
+}
+
+// WithRetry sets how calls that are safe to send again are tried again; the
+// zero [lb.Retry] if not given. One try, lb.Retry{Max: 1}, turns it off. Its
+// PerTry and Timeout do not apply to streams.
+func WithRetry(retry lb.Retry) Option {
+	return Option{set: func(s *settings) { s.retry = retry }}
+}
+
+// Idempotent says that calls of these methods, /package.Service/Method, may be
+// sent more than once, whatever their idempotency_level says.
+func Idempotent(methods ...string) Option {
+	return Option{set: func(s *settings) {
+		for _, m := range methods {
+			s.idempotent[m] = true
+		}
+	}}
+}
+
+// WithServiceConfig gives gRPC a service config in JSON, such as method
+// timeouts or a healthCheckConfig, without naming the balancer. gRPC refuses
+// one that is not well formed when the connection is made.
+func WithServiceConfig(config string) Option {
+	return Option{set: func(s *settings) { s.serviceConfig = config }}
+}
+
+// withBalancer names our balancer in a service config that names none. A
+// config that is no JSON object is left for gRPC to refuse.
+func withBalancer(config string) string {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(config), &fields); err != nil {
+		return config
+	}
+	const key = "loadBalancingConfig"
+	if _, named := fields[key]; !named {
+		fields[key] = json.RawMessage(`[{"` + BalancerName + `":{}}]`)
+	}
+	merged, err := json.Marshal(fields)
+	if err != nil {
+		return config
+	}
+	return string(merged)
+}

@@ -1,0 +1,65 @@
+package adsumgrpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/balancer"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+// picker asks the engine, for every call. There is a new one for every view
+// only because gRPC wakes waiting calls when it gets one.
+type picker struct {
+	channel *channel
+	engine  *lb.Balancer
+	wait    bool  // there is, or will soon be, somebody to call
+	cause   error // why not
+}
+
+// Pick chooses the connection for one call.
+func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
+	if info.FullMethodName == connectedMethod {
+		return balancer.PickResult{}, p.introduce(info.Ctx)
+	}
+	if p.engine == nil {
+		return balancer.PickResult{}, p.nobody(lb.ErrNoEndpoint)
+	}
+	picked, err := p.engine.Pick(lb.CallFrom(info.Ctx))
+	if err != nil {
+		if len(p.engine.Callable()) > 0 {
+			return balancer.PickResult{}, err // the policy declines
+		}
+		return balancer.PickResult{}, p.nobody(err)
+	}
+	l := picked.Endpoint.Attached().(*link)
+	allowed := allowance(info.Ctx)
+	return balancer.PickResult{
+		SubConn: l.conn,
+		Done:    func(done balancer.DoneInfo) { picked.Done(outcome(info.Ctx, done, allowed)) },
+	}, nil
+}
+
+// nobody says why there is nobody to call. The error is no gRPC status, so
+// that calls which want to wait until somebody is ready do.
+func (p *picker) nobody(err error) error {
+	switch {
+	case p.wait:
+		return balancer.ErrNoSubConnAvailable
+	case p.cause != nil:
+		return fmt.Errorf("%w; last error: %w", err, p.cause)
+	default:
+		return err
+	}
+}
+
+// allowance is how long the caller is willing to wait, 0 if not limited.
+func allowance(ctx context.Context) time.Duration {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return 0
+	}
+	return time.Until(deadline)
+}

@@ -1,0 +1,48 @@
+package adsumgrpc
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+// unary tries a call again where that is safe.
+func (s *settings) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	call := lb.NewCall(ctx)
+	call.Idempotent = s.isIdempotent(method)
+	err := s.retry.Do(ctx, call, func(ctx context.Context) error {
+		return invoke(lb.WithCall(ctx, call), method, req, reply, conn, opts...)
+	}, func(err error) lb.Verdict { return verdict(call, err) })
+	report(call, opts)
+	return s.explain(conn, err)
+}
+
+// explain adds to an error of the context that nothing is known of the service
+// yet, and the registry's error, which gRPC cannot know.
+func (s *settings) explain(conn *grpc.ClientConn, err error) error {
+	if err == nil {
+		return nil
+	}
+	if code := status.Code(err); code != codes.DeadlineExceeded && code != codes.Canceled {
+		return err
+	}
+	view, openErr := s.dir.Open(serviceOf(conn))
+	if openErr != nil {
+		return err
+	}
+	defer view.Close()
+	snapshot := view.Snapshot()
+	if snapshot.Known() {
+		return err
+	}
+	err = fmt.Errorf("%w; nothing is known of service %q yet", err, snapshot.Service)
+	if snapshot.Err != nil {
+		err = fmt.Errorf("%w; last error of the registry: %w", err, snapshot.Err)
+	}
+	return err
+}

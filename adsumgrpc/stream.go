@@ -1,0 +1,135 @@
+package adsumgrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+// stream opens a stream. Where only the server streams and the call is safe to
+// send again, the stream is opened again until its first message arrives.
+func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	call := lb.NewCall(ctx)
+	call.Idempotent = s.isIdempotent(method)
+	ctx = lb.WithCall(ctx, call)
+	first, err := open(ctx, desc, conn, method, opts...)
+	report(call, opts)
+	if err != nil {
+		return nil, s.explain(conn, err)
+	}
+	if desc.ClientStreams || !call.Idempotent {
+		return first, nil
+	}
+	stream := &serverStream{
+		ctx: ctx, call: call, retry: s.retry,
+		open: func() (grpc.ClientStream, error) {
+			again, err := open(ctx, desc, conn, method, opts...)
+			report(call, opts)
+			return again, err
+		},
+	}
+	// Timeouts would end the stream, not only its beginning.
+	stream.retry.PerTry, stream.retry.Timeout = 0, 0
+	stream.current.Store(&first)
+	return stream, nil
+}
+
+// serverStream is a stream from the server that can still be had from another
+// one, as long as no message of it was handed over. Like every stream, it may
+// be sent to and received from by one goroutine each.
+type serverStream struct {
+	ctx   context.Context
+	call  *lb.Call
+	retry lb.Retry
+	open  func() (grpc.ClientStream, error)
+
+	current  atomic.Pointer[grpc.ClientStream]
+	request  any // what was sent
+	received bool
+}
+
+func (s *serverStream) stream() grpc.ClientStream { return *s.current.Load() }
+
+// RecvMsg receives the next message; the first one from whoever answers.
+func (s *serverStream) RecvMsg(m any) error {
+	if s.received {
+		return s.stream().RecvMsg(m)
+	}
+	s.received = true
+	first := s.stream().RecvMsg(m)
+	if first == nil || errors.Is(first, io.EOF) || verdict(s.call, first).Safety == lb.Never {
+		return first
+	}
+	return s.receiveAgain(m, first)
+}
+
+// receiveAgain tries other endpoints after the one that failed.
+func (s *serverStream) receiveAgain(m any, cause error) error {
+	failed := s.call.Endpoint()
+	s.call.Tried = append(s.call.Tried, failed)
+	cause = fmt.Errorf("%v: %w", failed, cause)
+	again, ended := false, false
+	err := s.retry.Do(s.ctx, s.call, func(context.Context) error {
+		if !again { // the first try is what has failed already
+			again = true
+			return cause
+		}
+		err := s.begin(m)
+		ended = errors.Is(err, io.EOF)
+		if ended {
+			return nil // an empty stream is an answer
+		}
+		return err
+	}, func(err error) lb.Verdict {
+		if err == cause {
+			return lb.Verdict{Safety: lb.IfIdempotent}
+		}
+		return verdict(s.call, err)
+	})
+	if ended {
+		return io.EOF
+	}
+	return err
+}
+
+// begin opens the stream once more, and receives its first message.
+func (s *serverStream) begin(m any) error {
+	stream, err := s.open()
+	if err != nil {
+		return err
+	}
+	s.current.Store(&stream)
+	// An error of sending is told by receiving.
+	if err := stream.SendMsg(s.request); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	return stream.RecvMsg(m)
+}
+
+// SendMsg sends the one request.
+func (s *serverStream) SendMsg(m any) error {
+	s.request = m
+	return s.stream().SendMsg(m)
+}
+
+// CloseSend ends the request.
+func (s *serverStream) CloseSend() error { return s.stream().CloseSend() }
+
+// Header waits for the headers of whoever answers now.
+func (s *serverStream) Header() (metadata.MD, error) { return s.stream().Header() }
+
+// Trailer returns the trailers of whoever answered last.
+func (s *serverStream) Trailer() metadata.MD { return s.stream().Trailer() }
+
+// Context is that of the stream as it is now.
+func (s *serverStream) Context() context.Context { return s.stream().Context() }
