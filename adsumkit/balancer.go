@@ -1,0 +1,117 @@
+package adsumkit
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-kit/kit/endpoint"
+	kitlb "github.com/go-kit/kit/sd/lb"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+var _ kitlb.Balancer = (*Balancer)(nil)
+
+// Balancer is go-kit's lb.Balancer on adsum's engine: the policy picks an
+// instance for each call and learns from how the call ends. Several balancers
+// of one Endpointer share its endpoints. It lives as long as the Endpointer.
+//
+// All methods are safe for concurrent use.
+type Balancer struct {
+	endpointer *Endpointer
+	engine     *lb.Balancer
+	result     func(context.Context, error) lb.Result
+	endpoint   endpoint.Endpoint
+}
+
+// BalancerOption adjusts [NewBalancer].
+type BalancerOption func(*Balancer)
+
+// WithResult sets how an error is judged that an endpoint returned: whether
+// the instance is to blame. If not given, every error is its failure except
+// one marked by [Permanent], [NotSent], or of a caller that went away. A
+// transport whose errors carry a status knows better.
+func WithResult(result func(ctx context.Context, err error) lb.Result) BalancerOption {
+	return func(b *Balancer) { b.result = result }
+}
+
+// NewBalancer balances over the endpointer's instances by the policy, such as
+// lb.RoundRobin.
+func NewBalancer(e *Endpointer, policy lb.Policy, opts ...BalancerOption) *Balancer {
+	b := &Balancer{endpointer: e, result: result,
+		engine: lb.New(policy, lb.Options{Protocols: e.instancer.protocols})}
+	for _, opt := range opts {
+		opt(b)
+	}
+	b.endpoint = func(ctx context.Context, request any) (any, error) {
+		return b.invoke(ctx, lb.CallFrom(ctx), request)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.balancers = append(e.balancers, b)
+	b.engine.Update(e.current.Load().snapshot)
+	return b
+}
+
+// Endpoint returns an endpoint that picks an instance for every call it gets,
+// by what the call's context asks for (lb.Pin, lb.WithKey); it may be kept. It
+// fails with go-kit's lb.ErrNoEndpoints, wrapped with the reason, when there
+// is nobody to call now.
+func (b *Balancer) Endpoint() (endpoint.Endpoint, error) {
+	if len(b.engine.Callable()) > 0 {
+		return b.endpoint, nil
+	}
+	picked, err := b.engine.Pick(nil) // for its reason
+	if err != nil {
+		return nil, b.endpointer.current.Load().none(err)
+	}
+	picked.Done(lb.Outcome{Result: lb.Ignored})
+	return b.endpoint, nil
+}
+
+// invoke picks an instance and calls it. call may be nil.
+func (b *Balancer) invoke(ctx context.Context, call *lb.Call, request any) (any, error) {
+	for {
+		picked, err := b.engine.Pick(call)
+		if err != nil {
+			return nil, b.endpointer.current.Load().none(err)
+		}
+		if m := b.member(picked.Endpoint); m != nil && m.acquire() {
+			return b.finish(ctx, picked, m, request)
+		}
+		// It has just gone, and the engine's view is a moment old.
+		picked.Done(lb.Outcome{Result: lb.Ignored})
+		if call == nil {
+			call = lb.NewCall(ctx)
+		}
+		if call.Avoids(picked.Endpoint) {
+			return nil, b.endpointer.current.Load().gone()
+		}
+		call.Tried = append(call.Tried, picked.Endpoint)
+	}
+}
+
+// finish calls a member that was acquired and reports the outcome.
+func (b *Balancer) finish(ctx context.Context, picked lb.Picked, m *member, request any) (response any, err error) {
+	outcome := lb.Outcome{Result: lb.Failure} // of a call that panics
+	if deadline, ok := ctx.Deadline(); ok {
+		outcome.Deadline = time.Until(deadline)
+	}
+	defer func() { picked.Done(outcome) }()
+	response, err = m.invoke(ctx, request)
+	outcome.Result = b.result(ctx, err)
+	return response, err
+}
+
+// member returns the go-kit endpoint of one of the engine's, nil if it has gone.
+func (b *Balancer) member(ep *lb.Endpoint) *member {
+	if m, ok := ep.Attached().(*member); ok {
+		return m
+	}
+	m := b.endpointer.current.Load().members[ep.ID()]
+	if m == nil || m.addr != ep.Addr() {
+		return nil
+	}
+	ep.Attach(m)
+	return m
+}

@@ -1,0 +1,275 @@
+package adsumkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/kit/endpoint"
+	"github.com/go-kit/kit/sd"
+	kitlb "github.com/go-kit/kit/sd/lb"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/lb"
+)
+
+var _ sd.Endpointer = (*Endpointer)(nil)
+
+// How long to wait before a factory that failed is asked again: the first of
+// these, doubled up to the second.
+const (
+	factoryRetry    = time.Second
+	factoryRetryMax = 30 * time.Second
+)
+
+// Endpointer is go-kit's sd.Endpointer on an Instancer: it keeps one endpoint,
+// made by the factory, for each instance that calls may go to, for as long as
+// the instance keeps its id and address; what else is said of it changes
+// nothing. A factory that fails hides no other instance and is asked again.
+// When an instance goes, its closer runs after the calls under way.
+//
+// The factory is called by one goroutine at a time. All methods are safe for
+// concurrent use.
+type Endpointer struct {
+	instancer *Instancer
+	factory   sd.Factory
+	log       *slog.Logger
+	stop      chan struct{}
+	done      chan struct{}
+	closing   sync.Once
+	current   atomic.Pointer[roster]
+
+	// The following belong to the one who reconciles.
+	mu        sync.Mutex
+	members   map[string]*member
+	failures  map[string]*failure // by instance id
+	balancers []*Balancer
+}
+
+// roster is what an Endpointer offers at one moment: immutable.
+type roster struct {
+	snapshot  *adsum.Snapshot // without those instances whose factory fails
+	members   map[string]*member
+	endpoints []endpoint.Endpoint // of those that calls may go to
+	lacking   error               // why an instance that may be called has no endpoint
+}
+
+// failure is a factory's, for one instance.
+type failure struct {
+	addr    string
+	err     error
+	times   int
+	retryAt time.Time
+}
+
+// EndpointerOption adjusts [NewEndpointer].
+type EndpointerOption func(*Endpointer)
+
+// WithEndpointerLogger sets where failing factories and closers are logged,
+// [slog.Default] if not given; see [NewLogger].
+func WithEndpointerLogger(logger *slog.Logger) EndpointerOption {
+	return func(e *Endpointer) { e.log = logger }
+}
+
+// NewEndpointer makes the endpoints of what the instancer knows now, so that
+// they are there when it returns, and follows its changes. Close the
+// Endpointer before the Instancer.
+func NewEndpointer(instancer *Instancer, factory sd.Factory, opts ...EndpointerOption) *Endpointer {
+	e := &Endpointer{instancer: instancer, factory: factory, log: slog.Default(),
+		stop: make(chan struct{}), done: make(chan struct{}),
+		members: map[string]*member{}, failures: map[string]*failure{}}
+	for _, opt := range opts {
+		opt(e)
+	}
+	e.log = e.log.With("service", instancer.view.Service())
+	changed := instancer.view.Changed()
+	retry := e.reconcile()
+	go e.run(changed, retry)
+	return e
+}
+
+func (e *Endpointer) run(changed <-chan struct{}, retry time.Duration) {
+	defer close(e.done)
+	timer := time.NewTimer(retry)
+	defer timer.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-changed:
+		case <-timer.C:
+		}
+		changed = e.instancer.view.Changed()
+		timer.Reset(e.reconcile())
+	}
+}
+
+// reconcile brings endpoints in line with the instances, and returns after how
+// long to do so again even if these do not change.
+func (e *Endpointer) reconcile() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.instancer.Snapshot()
+	r := &roster{members: make(map[string]*member, len(s.Instances))}
+	offered := *s
+	offered.Instances = nil
+	for _, in := range s.Instances {
+		m, err := e.member(in)
+		if err != nil {
+			r.lacking = errors.Join(r.lacking, err)
+			continue
+		}
+		offered.Instances = append(offered.Instances, in)
+		if m != nil {
+			r.members[in.ID] = m
+		}
+		if in.Status.Callable() {
+			r.endpoints = append(r.endpoints, e.rerouting(m))
+		}
+	}
+	if len(offered.Instances) == len(s.Instances) {
+		offered.Instances = s.Instances
+	}
+	r.snapshot = &offered
+	old := e.members
+	e.members = r.members
+	e.current.Store(r)
+	for _, b := range e.balancers {
+		b.engine.Update(r.snapshot)
+	}
+	for id, m := range old {
+		if r.members[id] != m {
+			m.release()
+		}
+	}
+	return e.forget(s)
+}
+
+// member returns the instance's endpoint, made now if there is none. An
+// instance that is not callable keeps what it has, and may have nothing.
+func (e *Endpointer) member(in *adsum.Instance) (*member, error) {
+	addr, _ := in.Address(e.instancer.protocols...)
+	if m := e.members[in.ID]; m != nil && m.addr == addr {
+		return m, nil
+	}
+	if !in.Status.Callable() {
+		return nil, nil
+	}
+	f := e.failures[in.ID]
+	if f != nil && f.addr == addr && time.Now().Before(f.retryAt) {
+		return nil, f.err
+	}
+	call, closer, err := e.factory(e.instancer.text(in))
+	if err == nil && call == nil {
+		err = errors.New("the factory returned no endpoint")
+	}
+	if err != nil {
+		return nil, e.failed(in, addr, f, err)
+	}
+	delete(e.failures, in.ID)
+	return newMember(in.ID, addr, call, closer, func(err error) {
+		if err != nil {
+			e.log.Warn("closer of an instance failed", "instance", in.ID, "error", err)
+		}
+	}), nil
+}
+
+// failed notes when to ask the factory again.
+func (e *Endpointer) failed(in *adsum.Instance, addr string, f *failure, err error) error {
+	if f == nil || f.addr != addr {
+		f = &failure{addr: addr}
+		e.failures[in.ID] = f
+		e.log.Warn("no endpoint for an instance, trying again until there is", "instance", in.ID, "error", err)
+	}
+	f.err = fmt.Errorf("factory for %s: %w", in, err)
+	f.retryAt = time.Now().Add(min(factoryRetry<<min(f.times, 10), factoryRetryMax))
+	f.times++
+	return f.err
+}
+
+// forget drops the failures of instances that are gone, and returns how long
+// it is until the next factory is to be asked again.
+func (e *Endpointer) forget(s *adsum.Snapshot) time.Duration {
+	next := time.Duration(1<<63 - 1)
+	for id, f := range e.failures {
+		if in, ok := s.Get(id); !ok || !in.Status.Callable() {
+			delete(e.failures, id)
+			continue
+		}
+		next = min(next, max(time.Until(f.retryAt), 0))
+	}
+	return next
+}
+
+// Endpoints returns the endpoints of the instances that calls may go to, in
+// the order of their ids. While the registry is away, these are the last known
+// good. The error says that nothing is known of the service yet.
+//
+// A call on one whose instance has gone meanwhile goes to another.
+func (e *Endpointer) Endpoints() ([]endpoint.Endpoint, error) {
+	r := e.current.Load()
+	if !r.snapshot.Known() {
+		return nil, errors.Join(fmt.Errorf("service %q: %w", r.snapshot.Service, adsum.ErrNoSnapshot), r.snapshot.Err)
+	}
+	return slices.Clone(r.endpoints), nil
+}
+
+// rerouting is the endpoint of a member for callers that keep it: when the
+// member was closed, the call goes to one that was not.
+func (e *Endpointer) rerouting(m *member) endpoint.Endpoint {
+	return func(ctx context.Context, request any) (any, error) {
+		if m.acquire() {
+			return m.invoke(ctx, request)
+		}
+		r := e.current.Load()
+		for _, in := range r.snapshot.Instances {
+			if in.Status.Callable() && r.members[in.ID].acquire() {
+				return r.members[in.ID].invoke(ctx, request)
+			}
+		}
+		return nil, r.gone()
+	}
+}
+
+// none is the error of a call that finds nobody. It is go-kit's
+// lb.ErrNoEndpoints as well as the reason, and names factories that failed.
+func (r *roster) none(reason error) error {
+	if r.lacking != nil {
+		reason = fmt.Errorf("%w; %w", reason, r.lacking)
+	}
+	return &noneError{reason}
+}
+
+// gone is the error of a call whose instance went while it was being picked.
+func (r *roster) gone() error {
+	return r.none(fmt.Errorf("%w: the instance of %s has just gone, and there is no other", lb.ErrNoEndpoint, r.snapshot.Service))
+}
+
+type noneError struct{ reason error }
+
+func (e *noneError) Error() string        { return e.reason.Error() }
+func (e *noneError) Unwrap() error        { return e.reason }
+func (e *noneError) Is(target error) bool { return target == kitlb.ErrNoEndpoints }
+
+// Close stops to follow the instancer and retires every endpoint: closers run
+// at once, or when the last call of theirs ends. Calls fail from then on. A
+// second call does nothing.
+func (e *Endpointer) Close() {
+	e.closing.Do(func() {
+		close(e.stop)
+		<-e.done
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, m := range e.members {
+			m.release()
+		}
+		for _, b := range e.balancers {
+			b.engine.Close()
+		}
+	})
+}

@@ -1,0 +1,119 @@
+package adsumkit
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/go-kit/kit/endpoint"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+// retrier is what the options of Retry set.
+type retrier struct {
+	lb.Retry
+	idempotent bool
+	judge      func(error) lb.Verdict
+}
+
+// RetryOption adjusts [Retry].
+type RetryOption func(*retrier)
+
+// Idempotent says that calls through this endpoint may be sent more than once,
+// so that they are tried again after any error, as go-kit's Retry does with
+// every call.
+func Idempotent() RetryOption { return func(r *retrier) { r.idempotent = true } }
+
+// WithPerTry bounds one try, so that an instance that hangs leaves time for
+// another.
+func WithPerTry(d time.Duration) RetryOption { return func(r *retrier) { r.PerTry = d } }
+
+// WithBackoff sets the waits between tries; see lb.Backoff for the defaults.
+func WithBackoff(b lb.Backoff) RetryOption { return func(r *retrier) { r.Backoff = b } }
+
+// WithJudge sets what to make of an error. If not given, one marked by
+// [Permanent] ends the call, one marked by [NotSent] or of a connection that
+// could not be made allows another try, and any other allows it if the call
+// is [Idempotent]. A transport whose errors carry a status knows better.
+func WithJudge(judge func(error) lb.Verdict) RetryOption {
+	return func(r *retrier) { r.judge = judge }
+}
+
+// Retry returns an endpoint that calls through the balancer, up to max times
+// (3 if zero) within the timeout (none if zero) and the caller's own deadline,
+// each time on an instance that the call did not try before while there is
+// one. It tries again only what is safe to send again: see [Idempotent] and
+// [WithJudge].
+//
+// The error after several tries is an *lb.TriesError, which names each with
+// its instance. Endpoints must honour their context: Retry waits for them.
+func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) endpoint.Endpoint {
+	r := retrier{Retry: lb.Retry{Max: max, Timeout: timeout}, judge: judge}
+	for _, opt := range opts {
+		opt(&r)
+	}
+	return func(ctx context.Context, request any) (response any, err error) {
+		call := lb.NewCall(ctx)
+		call.Idempotent = r.idempotent
+		err = r.Do(ctx, call, func(ctx context.Context) (err error) {
+			response, err = b.invoke(ctx, call, request)
+			return err
+		}, r.judge)
+		if err != nil {
+			return nil, err
+		}
+		return response, nil
+	}
+}
+
+// Permanent marks an error as the instance's answer: the call is not tried
+// again, and the instance not to blame. It returns nil for nil.
+func Permanent(err error) error { return mark(err, lb.Never) }
+
+// NotSent marks an error that arose before the request left, such as a rate
+// limit or an open circuit of the caller's own: any call may be tried again.
+// It returns nil for nil.
+func NotSent(err error) error { return mark(err, lb.Always) }
+
+func mark(err error, safety lb.Safety) error {
+	if err == nil {
+		return nil
+	}
+	return &markedError{err, safety}
+}
+
+type markedError struct {
+	error
+	safety lb.Safety
+}
+
+func (e *markedError) Unwrap() error { return e.error }
+
+// judge tells what is safe without knowing the transport.
+func judge(err error) lb.Verdict {
+	var marked *markedError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &marked):
+		return lb.Verdict{Safety: marked.safety}
+	case errors.Is(err, lb.ErrNoEndpoint):
+		return lb.Verdict{Safety: lb.Never}
+	case errors.As(err, &op) && op.Op == "dial":
+		return lb.Verdict{Safety: lb.Always}
+	}
+	return lb.Verdict{Safety: lb.IfIdempotent}
+}
+
+// result tells whom an error is to be blamed on without knowing the transport.
+func result(ctx context.Context, err error) lb.Result {
+	var marked *markedError
+	if errors.As(err, &marked) {
+		if marked.safety == lb.Never {
+			return lb.Success // it answered
+		}
+		return lb.Ignored
+	}
+	return lb.ResultOf(ctx, err)
+}
