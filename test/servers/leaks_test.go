@@ -1,0 +1,11 @@
+//go:build unix
+
+package servers_test
+
+import (
+	"testing"
+
+	"github.com/adsum-go/adsum/adsumtest"
+)
+
+func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
