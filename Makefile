@@ -47,15 +47,15 @@ bench: ## Run the benchmarks of every module: BENCH=regexp COUNT=n, output ready
 
 ## Checks
 
-lint: bin/tools ## Check format, vet, staticcheck and generated code
+lint: bin/tools ## Check format, generated code, vet and staticcheck
 	$(step) "gofmt" scripts/gofmt-check
+	$(step) "generated code" bin/protogen -check .
 	$(step) "go vet" go vet work
 	$(step) "staticcheck" bin/staticcheck work
 	@for dir in $(LOOSE); do \
 		GOWORK=off scripts/step "go vet, $$dir" go -C $$dir vet ./... && \
 		(cd $$dir && GOWORK=off $(CURDIR)/scripts/step "staticcheck, $$dir" $(CURDIR)/bin/staticcheck ./...) || exit; \
 	done
-	$(step) "generated code" bin/protogen -check .
 
 fmt: ## Format all Go code
 	gofmt -w .

@@ -1,4 +1,4 @@
 // Package echopb is the generated code of echo.proto, for tests.
 package echopb
 
-//go:generate ./generate.sh
+//go:generate make -C ../../.. generate

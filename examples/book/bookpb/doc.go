@@ -1,4 +1,4 @@
 // Package bookpb is the generated code of book.proto.
 package bookpb
 
-//go:generate ./generate.sh
+//go:generate make -C ../../.. generate
