@@ -3,9 +3,16 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,7 +22,38 @@ import (
 	"github.com/adsum-go/adsum/memory"
 )
 
-func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
+func TestMain(m *testing.M) {
+	if program := os.Getenv("ADSUM_TEST_PROGRAM"); program != "" {
+		web(program)
+		return
+	}
+	adsumtest.VerifyNoLeaks(m)
+}
+
+// web is the program that run runs: a web server that ends with the code it
+// is told to, and is as healthy as it is told to be.
+func web(addr string) {
+	healthy := http.StatusOK
+	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(healthy) })
+	http.HandleFunc("/sick", func(http.ResponseWriter, *http.Request) { healthy = http.StatusInternalServerError })
+	http.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.FormValue("code"))
+		os.Exit(code)
+	})
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		for sig := range signals {
+			fmt.Println("program got", sig)
+			if sig == syscall.SIGTERM || sig == os.Interrupt {
+				os.Exit(0)
+			}
+		}
+	}()
+	fmt.Println("program started")
+	fmt.Println(http.ListenAndServe(addr, nil))
+	os.Exit(1)
+}
 
 // result is what a command left behind.
 type result struct {
@@ -127,7 +165,7 @@ var _ io.Writer = (*buffer)(nil)
 // register keeps an instance until the test ends.
 func (b *bench) register(in adsum.Instance) *adsum.Registration {
 	b.t.Helper()
-	reg, err := adsum.Register(b.server.Client(), in)
+	reg, err := adsum.Register(b.server.Client(), in, adsum.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -57,6 +57,7 @@ found, 5 waited too long.`,
 		newCmdWatch(f, nil),
 		newCmdRegister(f, nil),
 		newCmdDeregister(f, nil),
+		newCmdRun(f, nil),
 		newCmdVersion(f, nil),
 		newCmdCompletion(f, nil),
 	)
