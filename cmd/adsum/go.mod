@@ -71,3 +71,7 @@ require (
 )
 
 replace github.com/adsum-go/adsum => ../..
+
+require github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
+
+replace github.com/adsum-go/adsum/etcd => ../../etcd

@@ -28,7 +28,11 @@ type Factory struct {
 
 // Registry opens the registry that --registry names. It does no I/O.
 func (f *Factory) Registry() (adsum.Registry, error) {
-	return f.Openers.Open(cmp.Or(f.RegistryURL, os.Getenv("ADSUM_REGISTRY"), defaultRegistry))
+	return f.Openers.Open(f.registryURL())
+}
+
+func (f *Factory) registryURL() string {
+	return cmp.Or(f.RegistryURL, os.Getenv("ADSUM_REGISTRY"), defaultRegistry)
 }
 
 // Colours tells whether standard output is to be coloured.

@@ -8,12 +8,19 @@ import (
 	"github.com/adsum-go/adsum"
 )
 
-// within bounds the wait for an answer by --timeout; 0 waits for ever.
+// within bounds the wait for an answer by --timeout (0 waits for ever), and
+// ends it early when nothing listens there.
 func (f *Factory) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	if f.Timeout <= 0 {
-		return context.WithCancel(ctx)
+	stop := func() {}
+	if f.Timeout > 0 {
+		ctx, stop = context.WithTimeout(ctx, f.Timeout)
 	}
-	return context.WithTimeout(ctx, f.Timeout)
+	ctx, fail := context.WithCancelCause(ctx)
+	go failWhenRefused(ctx, f.registryURL(), fail)
+	return ctx, func() {
+		fail(nil)
+		stop()
+	}
 }
 
 // list asks the registry once for a service. It takes the driver's first
@@ -43,11 +50,15 @@ func (f *Factory) list(ctx context.Context, registry adsum.Registry, service str
 // explain tells why the registry did not answer, with the exit code for it.
 // ctx is what bounded the wait.
 func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err error) error {
+	const hint = "is it running? 'adsum serve' starts an etcd; --registry or ADSUM_REGISTRY names another"
 	name := registry.Capabilities().Registry
 	var byHand stopped
+	var nobody refused
 	switch {
 	case errors.As(context.Cause(ctx), &byHand):
 		return codedError{exitFailed, byHand}
+	case errors.As(context.Cause(ctx), &nobody):
+		return codef(exitConnect, "could not connect to %s: %w\n%s", name, nobody, hint)
 	case errors.Is(err, adsum.ErrUntrusted):
 		return codef(exitConnect, "%s: %w", name, err)
 	case err != nil && adsum.Final(err):
@@ -55,7 +66,7 @@ func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err erro
 	case ctx.Err() != nil && lastError(err) == nil:
 		return codef(exitTimeout, "%s: no answer within %s (--timeout)", name, f.Timeout)
 	}
-	return codef(exitConnect, "could not connect to %s: %w\nIs it running? 'adsum serve' starts an etcd; --registry or ADSUM_REGISTRY names another.", name, lastError(err))
+	return codef(exitConnect, "could not connect to %s: %w\n%s", name, err, hint)
 }
 
 // lastError is what the registry itself said, and nil when all that is known
