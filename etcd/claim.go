@@ -22,15 +22,19 @@ func (r *Registry) tenure(owner string) tenure {
 	return r.tenures[owner]
 }
 
-// remember replaces an owner's tenure; the zero tenure forgets it.
 func (r *Registry) remember(owner string, t tenure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t == (tenure{}) {
-		delete(r.tenures, owner)
-		return
-	}
 	r.tenures[owner] = t
+}
+
+// forget drops an owner's tenure, unless it is that of a later lease.
+func (r *Registry) forget(owner string, id clientv3.LeaseID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tenures[owner].lease == id {
+		delete(r.tenures, owner)
+	}
 }
 
 // arbitrate decides whether the claim may take the place, and returns it with

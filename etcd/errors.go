@@ -30,6 +30,9 @@ func (r *Registry) explain(tried string, err error) error {
 			return fmt.Errorf("etcd: %s: %w: %w", tried, adsum.ErrUntrusted, reason)
 		}
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("etcd: %s: no answer from %s: %w", tried, strings.Join(r.client.Endpoints(), ", "), err)
+	}
 	return fmt.Errorf("etcd: %s: %w", tried, err)
 }
 

@@ -85,7 +85,9 @@ const (
 // pump applies what the stream brings and emits after each batch.
 func (r *Registry) pump(ctx context.Context, f follower, s *stream) error {
 	// Half the heartbeat between questions leaves the answer the other half.
-	pulse := time.NewTicker(r.opts.Heartbeat / 2)
+	// Three without an answer, and the watch is silent.
+	interval := r.opts.Heartbeat / 2
+	pulse := time.NewTicker(interval)
 	defer pulse.Stop()
 	barrier := time.NewTimer(time.Hour)
 	defer barrier.Stop()
@@ -95,8 +97,8 @@ func (r *Registry) pump(ctx context.Context, f follower, s *stream) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-pulse.C:
-			if silent := time.Since(heard); silent > 2*r.opts.Heartbeat {
-				return fmt.Errorf("%w: nothing heard for %v", adsum.ErrSilent, silent.Round(time.Second))
+			if silent := time.Since(heard); silent > 3*interval {
+				return fmt.Errorf("%w: nothing heard for %v", adsum.ErrSilent, silent.Round(time.Millisecond))
 			}
 			if err := s.askProgress(); err != nil {
 				return err

@@ -17,6 +17,7 @@ import (
 // lease is one published record, on an etcd lease of its own.
 type lease struct {
 	r       *Registry
+	name    string // service/id, for errors
 	keys    keys
 	id      clientv3.LeaseID
 	ttl     time.Duration
@@ -46,7 +47,7 @@ type lease struct {
 func newLease(r *Registry, in adsum.Instance, claim adsum.Claim) *lease {
 	ctx, cancel := context.WithCancel(r.ctx)
 	l := &lease{
-		r: r, keys: r.layout.keys(in.Service, in.ID), in: in.Clone(), claim: claim,
+		r: r, name: in.Service + "/" + in.ID, keys: r.layout.keys(in.Service, in.ID), in: in.Clone(), claim: claim,
 		turn: make(chan struct{}, 1), lost: make(chan struct{}),
 		ctx: ctx, cancel: cancel,
 	}
@@ -101,11 +102,14 @@ func (l *lease) write(key string, value []byte) clientv3.Op {
 // wrote notes what lies in the registry since the revision.
 func (l *lease) wrote(v values, revision int64) {
 	l.held = v
-	key := l.keys.public
-	if v.public == nil {
-		key = l.keys.record
+	last := tenure{lease: l.id, revision: revision}
+	switch {
+	case v.public != nil:
+		last.key = l.keys.public
+	case v.record != nil:
+		last.key = l.keys.record
 	}
-	l.r.remember(l.claim.Owner, tenure{l.id, key, revision})
+	l.r.remember(l.claim.Owner, last)
 }
 
 // unmoved is the condition that the records are those that this lease holds.
@@ -144,7 +148,7 @@ func (l *lease) lose(why error) {
 	if l.closed || l.err != nil {
 		return
 	}
-	l.err = fmt.Errorf("etcd: %s: %w", l.in.Service+"/"+l.in.ID, why)
+	l.err = fmt.Errorf("etcd: %s: %w", l.name, why)
 	l.cancel()
 	close(l.lost)
 }
@@ -239,12 +243,12 @@ func (l *lease) Close(ctx context.Context) error {
 	}
 	l.cancel()
 	l.kept.Wait()
-	tried := "withdraw " + l.in.Service + "/" + l.in.ID
+	tried := "withdraw " + l.name
 	if err := l.acquire(ctx); err != nil { // an Update may be under way
 		return l.r.explain(tried, err)
 	}
 	defer l.release()
-	l.r.remember(l.claim.Owner, tenure{})
+	l.r.forget(l.claim.Owner, l.id)
 	ctx, cancel := l.r.request(ctx)
 	defer cancel()
 	if _, err := l.r.client.Revoke(ctx, l.id); err != nil && !isLeaseNotFound(err) {

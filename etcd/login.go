@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -21,7 +22,9 @@ type login struct {
 	user     string
 	password func() (string, error) // asked anew for every token
 
-	turn  sync.Mutex // held while authenticating
+	timeout time.Duration // of one attempt
+
+	turn  chan struct{} // holds a token while nobody authenticates
 	mu    sync.Mutex
 	known bool   // guarded by mu
 	token string // "" while the server has authentication switched off; guarded by mu
@@ -77,8 +80,12 @@ func (l *login) get(ctx context.Context, cc *grpc.ClientConn) (string, error) {
 	if token, known := l.current(); known {
 		return token, nil
 	}
-	l.turn.Lock()
-	defer l.turn.Unlock()
+	select {
+	case <-l.turn:
+		defer func() { l.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	if token, known := l.current(); known { // somebody else just did
 		return token, nil
 	}
@@ -86,6 +93,8 @@ func (l *login) get(ctx context.Context, cc *grpc.ClientConn) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", adsum.ErrDenied, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout) // a stream's context has no deadline
+	defer cancel()
 	answer, err := pb.NewAuthClient(cc).Authenticate(ctx, &pb.AuthenticateRequest{Name: l.user, Password: password})
 	if err != nil && rpctypes.Error(err) != rpctypes.ErrAuthNotEnabled {
 		return "", err

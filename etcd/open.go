@@ -1,10 +1,12 @@
 package etcd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,19 +80,18 @@ func dial(u *adsum.URL) (*clientv3.Client, *trust, error) {
 		timeout = 5 * time.Second
 	}
 	// Reconnecting must not wait for gRPC's two minutes after a long outage.
-	// The interceptors replace clientv3's, which try again by themselves
-	// until the deadline and then tell only of the deadline.
+	// The interceptors replace clientv3's.
 	connect := grpc.ConnectParams{
-		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 		MinConnectTimeout: timeout,
 	}
-	options := []grpc.DialOption{grpc.WithConnectParams(connect), grpc.WithUnaryInterceptor(nil), grpc.WithStreamInterceptor(nil)}
-	l, err := newLogin(u)
+	options := []grpc.DialOption{grpc.WithConnectParams(connect), grpc.WithUnaryInterceptor(failFast), grpc.WithStreamInterceptor(nil)}
+	l, err := newLogin(u, timeout)
 	if err != nil {
 		return nil, nil, err
 	}
 	if l != nil {
-		options = append(options, grpc.WithUnaryInterceptor(l.unary), grpc.WithStreamInterceptor(l.stream))
+		options = append(options, grpc.WithChainUnaryInterceptor(l.unary), grpc.WithStreamInterceptor(l.stream))
 	}
 	t, err := newTrust(u)
 	if err != nil {
@@ -116,6 +117,13 @@ func dial(u *adsum.URL) (*clientv3.Client, *trust, error) {
 	return client, t, nil
 }
 
+// failFast makes a request fail with the reason when there is no connection.
+// clientv3 would wait and try again until the deadline, and then tell only of
+// the deadline; here that is the business of those who call the driver.
+func failFast(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return invoke(ctx, method, req, reply, cc, append(slices.Clip(opts), grpc.WaitForReady(false))...)
+}
+
 func endpoints(hosts []string) []string {
 	if len(hosts) == 0 {
 		return []string{"127.0.0.1:2379"}
@@ -131,7 +139,7 @@ func endpoints(hosts []string) []string {
 }
 
 // newLogin returns nil if the URL names no user.
-func newLogin(u *adsum.URL) (*login, error) {
+func newLogin(u *adsum.URL, timeout time.Duration) (*login, error) {
 	user := u.Query.Get("user")
 	password, inURL := "", false
 	if u.User != nil {
@@ -154,7 +162,9 @@ func newLogin(u *adsum.URL) (*login, error) {
 		return nil, invalidURL("password", "", "a user needs exactly one password",
 			"use one of user:password@host, password-file=FILE and password-env=VARIABLE")
 	}
-	return &login{user: user, password: func() (string, error) {
+	l := &login{user: user, timeout: timeout, turn: make(chan struct{}, 1)}
+	l.turn <- struct{}{}
+	l.password = func() (string, error) {
 		switch {
 		case file != "":
 			text, err := os.ReadFile(file)
@@ -167,7 +177,8 @@ func newLogin(u *adsum.URL) (*login, error) {
 			return text, nil
 		}
 		return password, nil
-	}}, nil
+	}
+	return l, nil
 }
 
 // newTrust returns nil if the URL does not ask for TLS. Files that are

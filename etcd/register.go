@@ -2,12 +2,14 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/codec"
 )
 
 // Register implements [adsum.Registry]: it takes a new lease, writes the
@@ -15,13 +17,10 @@ import (
 // same owner held before, so that a record that comes back never blinks.
 func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.RegisterOptions) (adsum.Lease, error) {
 	in = in.WithDefaults()
-	if err := in.Validate(); err != nil {
+	if err := errors.Join(in.Validate(), r.Validate(in)); err != nil {
 		return nil, err
 	}
 	l := newLease(r, in, opts.Claim)
-	if _, err := l.values(); err != nil {
-		return nil, err // what the format cannot hold is refused before any I/O
-	}
 	tried := "register " + in.String()
 	if err := l.grant(ctx, opts.TTL); err != nil {
 		return nil, r.explain(tried, err)
@@ -39,6 +38,18 @@ func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.R
 	}
 	return l, nil
 }
+
+// Validate implements [adsum.Validator]: it refuses what the format cannot
+// hold.
+func (r *Registry) Validate(in adsum.Instance) error {
+	record := codec.Record{Instance: in, Claim: adsum.Claim{Owner: longestOwner, Incarnation: math.MaxInt64}}
+	_, public := r.opts.Format.Encode(record)
+	_, private := codec.Native.Encode(record)
+	return errors.Join(public, private)
+}
+
+// longestOwner stands for the owner's token while that is not known.
+const longestOwner = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 // grant takes a lease. Its TTL is what the server granted, which may be more.
 func (l *lease) grant(ctx context.Context, ttl time.Duration) error {

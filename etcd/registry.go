@@ -26,7 +26,7 @@ type Options struct {
 	// formats are read.
 	Format codec.Format
 	// Heartbeat is the longest silence of a watch that is well, 5 s by
-	// default. One that is silent for twice as long ends with
+	// default. One that is silent for up to twice as long ends with
 	// [adsum.ErrSilent].
 	Heartbeat time.Duration
 	// Timeout bounds every single request, 5 s by default.

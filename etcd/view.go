@@ -3,6 +3,7 @@ package etcd
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -134,10 +135,7 @@ func (v *view) mend(revision int64) {
 }
 
 func (v *view) emit() {
-	for id := range v.dirty {
-		v.merge(id)
-	}
-	clear(v.dirty)
+	v.merge()
 	listing := adsum.Listing{Instances: slices.Clone(v.merged)}
 	for key, err := range v.bad {
 		listing.Skipped = append(listing.Skipped, adsum.Skipped{Key: printableKey(key), Err: err})
@@ -146,20 +144,32 @@ func (v *view) emit() {
 	v.to(listing)
 }
 
-// merge brings one instance of v.merged up to date, keeping the pointer of
-// one that says the same as before.
-func (v *view) merge(id string) {
-	i, found := slices.BinarySearchFunc(v.merged, id, func(in *adsum.Instance, id string) int { return strings.Compare(in.ID, id) })
-	in := v.current(id)
-	switch {
-	case in == nil && found:
-		v.merged = slices.Delete(v.merged, i, i+1)
-	case in == nil:
-	case !found:
-		v.merged = slices.Insert(v.merged, i, in)
-	case !in.Equal(v.merged[i]):
-		v.merged[i] = in
+// merge brings v.merged up to date: the dirty ones are looked up, what lies
+// between them is copied. An instance that says the same as before keeps its
+// pointer.
+func (v *view) merge() {
+	if len(v.dirty) == 0 {
+		return
 	}
+	rest := v.merged
+	v.merged = make([]*adsum.Instance, 0, len(rest)+len(v.dirty))
+	for _, id := range slices.Sorted(maps.Keys(v.dirty)) {
+		i, found := slices.BinarySearchFunc(rest, id, func(in *adsum.Instance, id string) int { return strings.Compare(in.ID, id) })
+		v.merged = append(v.merged, rest[:i]...)
+		rest = rest[i:]
+		in := v.current(id)
+		if found {
+			if in != nil && in.Equal(rest[0]) {
+				in = rest[0]
+			}
+			rest = rest[1:]
+		}
+		if in != nil {
+			v.merged = append(v.merged, in)
+		}
+	}
+	v.merged = append(v.merged, rest...)
+	clear(v.dirty)
 }
 
 // current is the instance as callers shall see it: the newer of its two

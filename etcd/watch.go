@@ -10,8 +10,8 @@ import (
 )
 
 // Watch implements [adsum.Registry]. It costs the server two watches on one
-// stream. A server that froze makes it fail within 2 × [Options.Heartbeat] +
-// half of it; before the first listing, within [Options.Timeout].
+// stream. A server that froze makes it fail with [adsum.ErrSilent] within
+// 2 × [Options.Heartbeat]; before the first listing, within [Options.Timeout].
 func (r *Registry) Watch(ctx context.Context, service string, emit func(adsum.Listing)) error {
 	if err := adsum.ValidateService(service); err != nil {
 		return err
