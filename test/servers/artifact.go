@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 )
 
 // cacheVariable names the environment variable that moves the cache.
@@ -40,6 +41,9 @@ type artifact struct {
 	title    string   // product and version, for people
 	inputs   []string // files below this package's folder that decide what comes out
 	settings []string // flags that do too
+	// check, unless nil, says what a complete folder lacks of what lies
+	// outside it.
+	check func(dir string) error
 	// build fills the empty folder dir.
 	build func(ctx context.Context, p *progress, dir string) error
 }
@@ -50,7 +54,7 @@ func (a *artifact) find() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(dir); err != nil {
+	if !a.isComplete(dir) {
 		return "", fmt.Errorf("the test server %s is not prepared; in the root of the repository run\n\tgo run ./test/servers/prepare %s", a.title, a.name)
 	}
 	return dir, nil
@@ -70,27 +74,41 @@ func (a *artifact) prepare(ctx context.Context, p *progress) error {
 		return err
 	}
 	defer lock.Close()
-	if _, err := os.Stat(dir); err == nil {
+	if a.isComplete(dir) {
 		p.printf("%s is in the cache: %s", a.title, dir)
 		return nil
 	}
-	return p.step("preparing "+a.title, func() error { return a.make(ctx, p, dir) })
+	begin := time.Now()
+	if err := a.make(ctx, p, dir); err != nil {
+		return err
+	}
+	p.printf("%s is ready after %s: %s", a.title, elapsed(begin), dir)
+	return nil
 }
 
-// make builds beside dir and moves the result there when it is complete: a
-// folder under its final name is always whole.
+// make builds in the folder and marks it as complete when it is. It is not
+// built elsewhere and moved: a JVM's class archive holds the paths of its jars.
 func (a *artifact) make(ctx context.Context, p *progress, dir string) error {
-	unfinished := dir + ".unfinished"
-	if err := os.RemoveAll(unfinished); err != nil {
+	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(unfinished, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := a.build(ctx, p, unfinished); err != nil {
+	if err := a.build(ctx, p, dir); err != nil {
 		return err
 	}
-	return os.Rename(unfinished, dir)
+	return os.WriteFile(filepath.Join(dir, completeMark), nil, 0o644)
+}
+
+// completeMark is the file that says that a folder of the cache is whole.
+const completeMark = ".complete"
+
+func (a *artifact) isComplete(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, completeMark)); err != nil {
+		return false
+	}
+	return a.check == nil || a.check(dir) == nil
 }
 
 func (a *artifact) lock(p *progress, path string) (*os.File, error) {

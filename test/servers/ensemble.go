@@ -3,12 +3,18 @@
 package servers
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
+
+// leaderTimeout bounds the search for a leader: far more than an election
+// takes, even with a product's own timers.
+const leaderTimeout = 20 * time.Second
 
 // Ensemble is all the processes of one registry. What is done to it is done to
 // all of them at once; [Ensemble.Member] reaches one. It is a [Server].
@@ -94,6 +100,41 @@ func (e *Ensemble) all(action func(*Node) error) error {
 	}
 	group.Wait()
 	return errors.Join(results...)
+}
+
+// findLeader is the first running member of which leads is true. It looks
+// until there is one: an election may be under way.
+func (e *Ensemble) findLeader(leads func(ctx context.Context, member int) (bool, error)) (*Node, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaderTimeout)
+	defer cancel()
+	pause := time.NewTicker(probeInterval)
+	defer pause.Stop()
+	var last error
+	for {
+		for i, node := range e.nodes {
+			yes, err := lookForLeader(ctx, node, func(ctx context.Context) (bool, error) { return leads(ctx, i) })
+			if yes {
+				return node, nil
+			}
+			if err != nil {
+				last = err
+			}
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return nil, e.nodes[0].report("find leader", errors.Join(ctx.Err(), last))
+		}
+	}
+}
+
+func lookForLeader(ctx context.Context, node *Node, leads func(context.Context) (bool, error)) (bool, error) {
+	if !node.Running() {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return leads(ctx)
 }
 
 // inTurn does the actions one after the other, each to every member: no

@@ -4,7 +4,9 @@ package servers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -154,6 +156,29 @@ func (e *Etcd) args(i int, node *Node) []string {
 // only when there is a leader and the member follows it.
 func (e *Etcd) probe(i int) func(context.Context) error {
 	return func(ctx context.Context) error { return httpOK(ctx, e.admin[i]+"/health") }
+}
+
+// Leader is the member that leads.
+func (e *Etcd) Leader() (*Node, error) {
+	return e.findLeader(func(ctx context.Context, i int) (bool, error) {
+		url := e.admin[i] + "/v3/maintenance/status"
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+		if err != nil {
+			return false, err
+		}
+		body, err := httpDo(probeClient, request)
+		if err != nil {
+			return false, err
+		}
+		var status struct {
+			Leader string
+			Header struct {
+				MemberID string `json:"member_id"`
+			}
+		}
+		err = json.Unmarshal(body, &status)
+		return status.Leader != "" && status.Leader == status.Header.MemberID, err
+	})
 }
 
 // Backup writes a snapshot of the running first member and returns its path,

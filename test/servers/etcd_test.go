@@ -5,6 +5,7 @@ package servers_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/adsum-go/adsum/test/servers"
+	"github.com/adsum-go/adsum/test/servers/certs"
 )
 
 // etcdStore reads and writes one key through etcd's JSON gateway.
@@ -48,9 +50,6 @@ func etcdStore(base string, client *http.Client) store {
 		},
 	}
 }
-
-// plainClient keeps no connection to a server that is about to be killed.
-var plainClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func TestEtcdGoesThroughEveryFault(t *testing.T) {
 	t.Parallel()
@@ -92,4 +91,41 @@ func TestEtcdGoesBackToAnOlderSnapshot(t *testing.T) {
 			s.mustHold(t, false)
 		})
 	}
+}
+
+func TestEtcdClusterElectsAnotherLeader(t *testing.T) {
+	t.Parallel()
+	etcd := servers.StartEtcd(t, servers.EtcdOptions{Members: 3})
+	leader, err := etcd.Leader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader.Kill()
+	next, err := etcd.Leader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	etcdStore("http://"+next.Addr(), plainClient).mustWrite(t)
+}
+
+func TestEtcdWithTLSDemandsAClientCertificate(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewAuthority(t)
+	pair := ca.Server(t)
+	etcd := servers.StartEtcd(t, servers.EtcdOptions{
+		TLS: &servers.TLS{CertFile: pair.CertFile, KeyFile: pair.KeyFile, ClientCAFile: ca.File},
+	})
+	client := tlsClient(&tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{ca.Client(t, "client").Load(t)}})
+	s := etcdStore(etcd.Endpoints()[0], client)
+	s.mustWrite(t)
+	etcdStore(etcd.Endpoints()[0], tlsClient(&tls.Config{RootCAs: ca.Pool()})).mustNotAnswer(t)
+
+	snapshot, err := etcd.Backup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	etcd.Wipe()
+	s.mustHold(t, false)
+	etcd.Restore(snapshot)
+	s.mustHold(t, true)
 }

@@ -28,6 +28,8 @@ const (
 	logTailBytes = 4 << 10
 )
 
+var errNotStarted = errors.New("was never started")
+
 // Node is one server process with its own ports and data. It is a [Server].
 type Node struct {
 	name    string
@@ -189,12 +191,18 @@ func (n *Node) kill() error {
 	return n.process.kill()
 }
 
-func (n *Node) freeze() error { return n.signal(syscall.SIGSTOP) }
-func (n *Node) thaw() error   { return n.signal(syscall.SIGCONT) }
+func (n *Node) freeze() error {
+	if n.process == nil {
+		return errNotStarted
+	}
+	return n.process.freeze()
+}
+
+func (n *Node) thaw() error { return n.signal(syscall.SIGCONT) }
 
 func (n *Node) signal(sig syscall.Signal) error {
 	if n.process == nil {
-		return errors.New("was never started")
+		return errNotStarted
 	}
 	return n.process.signal(sig)
 }

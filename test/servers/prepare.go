@@ -4,6 +4,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,7 +13,9 @@ import (
 )
 
 // artifacts lists what can be prepared.
-func artifacts() []*artifact { return []*artifact{etcdArtifact} }
+func artifacts() []*artifact {
+	return []*artifact{etcdArtifact, consulArtifact, zookeeperArtifact, eurekaArtifact, netflixArtifact}
+}
 
 // Products are the names that [Prepare] takes.
 func Products() []string {
@@ -25,8 +28,8 @@ func Products() []string {
 
 // Prepare builds or downloads the servers of the named products, of all when
 // none is named, unless the cache has them. It prints what it does to w while
-// it does it, and what each step took. Several processes may prepare at the
-// same time; they wait for each other.
+// it does it, and what each step took. Products are prepared side by side, and
+// several processes may do so at the same time: they wait for each other.
 func Prepare(ctx context.Context, w io.Writer, products ...string) error {
 	known := Products()
 	for _, product := range products {
@@ -35,13 +38,18 @@ func Prepare(ctx context.Context, w io.Writer, products ...string) error {
 		}
 	}
 	var mu sync.Mutex
-	for _, a := range artifacts() {
+	var group sync.WaitGroup
+	results := make([]error, len(known))
+	for i, a := range artifacts() {
 		if len(products) > 0 && !slices.Contains(products, a.name) {
 			continue
 		}
-		if err := a.prepare(ctx, &progress{product: a.name, mu: &mu, w: w}); err != nil {
-			return fmt.Errorf("preparing %s: %w", a.title, err)
-		}
+		group.Go(func() {
+			if err := a.prepare(ctx, &progress{product: a.name, mu: &mu, w: w}); err != nil {
+				results[i] = fmt.Errorf("preparing %s: %w", a.title, err)
+			}
+		})
 	}
-	return nil
+	group.Wait()
+	return errors.Join(results...)
 }

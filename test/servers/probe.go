@@ -15,17 +15,17 @@ var probeClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: tru
 
 // httpOK is nil when GET url answers 200.
 func httpOK(ctx context.Context, url string) error {
-	_, err := httpBody(ctx, url)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	_, err = httpDo(probeClient, request)
 	return err
 }
 
-// httpBody is the body that GET url answers with status 200.
-func httpBody(ctx context.Context, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := probeClient.Do(request)
+// httpDo is the body of an answer with status 200; any other is an error.
+func httpDo(client *http.Client, request *http.Request) ([]byte, error) {
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,16 @@ func httpBody(ctx context.Context, url string) ([]byte, error) {
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %s: %s", url, response.Status, body)
+		return nil, &statusError{code: response.StatusCode, text: fmt.Sprintf("%s %s: %s: %s",
+			request.Method, request.URL.Redacted(), response.Status, body)}
 	}
 	return body, nil
 }
+
+// statusError is an HTTP answer other than 200.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string { return e.text }

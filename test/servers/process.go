@@ -12,9 +12,14 @@ import (
 	"time"
 )
 
-// stopTimeout is how long a server may take to end after SIGTERM. All of them
-// need well under a second on an idle machine.
-const stopTimeout = 15 * time.Second
+const (
+	// stopTimeout is how long a server may take to end after SIGTERM: well
+	// under a second, but a JVM that archives its classes takes half a minute.
+	stopTimeout = 2 * time.Minute
+	// freezeTimeout is how long it may take to halt after SIGSTOP: less than
+	// a millisecond, as a rule.
+	freezeTimeout = 10 * time.Second
+)
 
 // process is one run of a program, from start to exit.
 type process struct {
@@ -88,6 +93,27 @@ func (p *process) kill() error {
 		return err
 	}
 	<-p.exited
+	return nil
+}
+
+// freeze halts the process and returns when it has halted.
+func (p *process) freeze() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	timeout := time.NewTimer(freezeTimeout)
+	defer timeout.Stop()
+	pause := time.NewTicker(time.Millisecond)
+	defer pause.Stop()
+	for !isStopped(p.cmd.Process.Pid) {
+		select {
+		case <-pause.C:
+		case <-p.exited:
+			return fmt.Errorf("process has ended: %v", p.err)
+		case <-timeout.C:
+			return fmt.Errorf("still running %v after SIGSTOP", freezeTimeout)
+		}
+	}
 	return nil
 }
 

@@ -9,4 +9,7 @@ type TLS struct {
 	// ClientCAFile, when set, makes the server demand a client certificate
 	// that this authority signed.
 	ClientCAFile string
+	// ClientCertFile and ClientKeyFile are a pair that ClientCAFile signed.
+	// Eureka's readiness can then be probed, as it has no plain port beside.
+	ClientCertFile, ClientKeyFile string
 }

@@ -3,7 +3,7 @@
 // Command prepare builds or downloads the registry servers that the tests
 // run, into a cache outside the tree:
 //
-//	go run ./test/servers/prepare [etcd] [consul] [zookeeper] [eureka]
+//	go run ./test/servers/prepare [etcd] [consul] [zookeeper] [eureka] [netflix]
 //
 // Without arguments it prepares them all. What the cache holds already costs
 // milliseconds.
