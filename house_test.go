@@ -248,6 +248,28 @@ func TestLinksInTheDocumentationLeadSomewhere(t *testing.T) {
 	}
 }
 
+var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
+
+func TestTheCodeOfTheReadmesCompiles(t *testing.T) {
+	compiled := undent(read(t, "examples/readme_test.go"))
+	for _, file := range []string{"README.md", "README.zh-CN.md"} {
+		for _, block := range goBlock.FindAllStringSubmatch(read(t, file), -1) {
+			if !strings.Contains(compiled, undent(block[1])) {
+				t.Errorf("%s shows code that is not in examples/readme_test.go: bring them in line\n%s", file, block[1])
+			}
+		}
+	}
+}
+
+// undent makes code comparable at any depth.
+func undent(code string) string {
+	var b strings.Builder
+	for line := range strings.Lines(code) {
+		b.WriteString(strings.TrimLeft(line, "\t"))
+	}
+	return b.String()
+}
+
 // goFile is one parsed source file; path is relative to the root of the
 // repository, with slashes.
 type goFile struct {
