@@ -17,9 +17,7 @@ func outcome(ctx context.Context, done balancer.DoneInfo, allowed time.Duration)
 	return lb.Outcome{Result: result(ctx, done), Deadline: allowed}
 }
 
-// result says how far the endpoint is to blame. It is for what tells that the
-// server, not the request, is in trouble. Unknown is not among it: it is what
-// becomes of any plain error that a handler returns.
+// result says how far the endpoint is to blame.
 func result(ctx context.Context, done balancer.DoneInfo) lb.Result {
 	if done.Err == nil {
 		if done.BytesReceived {
@@ -27,10 +25,21 @@ func result(ctx context.Context, done balancer.DoneInfo) lb.Result {
 		}
 		return lb.Ignored // gRPC found the connection gone, and picks again
 	}
+	return Result(ctx, done.Err)
+}
+
+// Result says how far a server is to blame for the error that a call ended
+// with, ctx being the caller's. It is for what tells that the server, not the
+// request, is in trouble. Unknown is not among it: it is what becomes of any
+// plain error that a handler returns.
+//
+// This package judges its own calls by it; it is exported for calls over gRPC
+// that another one balances, such as adsumkit.
+func Result(ctx context.Context, err error) lb.Result {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return lb.Ignored
 	}
-	switch status.Code(done.Err) {
+	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.DataLoss:
 		return lb.Failure
 	case codes.Canceled:
@@ -40,13 +49,20 @@ func result(ctx context.Context, done balancer.DoneInfo) lb.Result {
 	}
 }
 
-// verdict says whether a failed call may be sent again. Unavailable does not
-// tell whether the request reached the server; gRPC itself sends again what
-// certainly did not.
+// verdict says whether a failed call may be sent again.
 func verdict(call *lb.Call, err error) lb.Verdict {
 	if call.Endpoint() == nil {
 		return lb.Verdict{} // nobody to call: another try finds nobody either
 	}
+	return Verdict(err)
+}
+
+// Verdict says whether a call that failed with err may be sent again. It is
+// exported for the same reason as [Result].
+//
+// Unavailable does not tell whether the request reached the server; gRPC
+// itself sends again what certainly did not.
+func Verdict(err error) lb.Verdict {
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded:
 		return lb.Verdict{Safety: lb.IfIdempotent}

@@ -2,6 +2,7 @@ package adsumkit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-kit/kit/endpoint"
@@ -27,10 +28,10 @@ type Balancer struct {
 // BalancerOption adjusts [NewBalancer].
 type BalancerOption func(*Balancer)
 
-// WithResult sets how an error is judged that an endpoint returned: whether
-// the instance is to blame. If not given, every error is its failure except
-// one marked by [Permanent], [NotSent], or of a caller that went away. A
-// transport whose errors carry a status knows better.
+// WithResult sets how far the instance is to blame for an error that is not
+// marked by [Permanent] or [NotSent]. If not given, every error is its failure
+// but that of a caller who went away. A transport whose errors carry a status
+// knows better: for gRPC, give adsumgrpc.Result.
 func WithResult(result func(ctx context.Context, err error) lb.Result) BalancerOption {
 	return func(b *Balancer) { b.result = result }
 }
@@ -38,7 +39,7 @@ func WithResult(result func(ctx context.Context, err error) lb.Result) BalancerO
 // NewBalancer balances over the endpointer's instances by the policy, such as
 // lb.RoundRobin.
 func NewBalancer(e *Endpointer, policy lb.Policy, opts ...BalancerOption) *Balancer {
-	b := &Balancer{endpointer: e, result: result,
+	b := &Balancer{endpointer: e, result: lb.ResultOf,
 		engine: lb.New(policy, lb.Options{Protocols: e.instancer.protocols})}
 	for _, opt := range opts {
 		opt(b)
@@ -99,8 +100,21 @@ func (b *Balancer) finish(ctx context.Context, picked lb.Picked, m *member, requ
 	}
 	defer func() { picked.Done(outcome) }()
 	response, err = m.invoke(ctx, request)
-	outcome.Result = b.result(ctx, err)
+	outcome.Result = b.blame(ctx, err)
 	return response, err
+}
+
+// blame goes by the error's mark, where there is one.
+func (b *Balancer) blame(ctx context.Context, err error) lb.Result {
+	marked, ok := errors.AsType[*markedError](err)
+	switch {
+	case !ok:
+		return b.result(ctx, err)
+	case marked.safety == lb.Never:
+		return lb.Success // the instance answered
+	default:
+		return lb.Ignored // it was never asked
+	}
 }
 
 // member returns the go-kit endpoint of one of the engine's, nil if it has gone.

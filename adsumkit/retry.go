@@ -33,10 +33,11 @@ func WithPerTry(d time.Duration) RetryOption { return func(r *retrier) { r.PerTr
 // WithBackoff sets the waits between tries; see lb.Backoff for the defaults.
 func WithBackoff(b lb.Backoff) RetryOption { return func(r *retrier) { r.Backoff = b } }
 
-// WithJudge sets what to make of an error. If not given, one marked by
-// [Permanent] ends the call, one marked by [NotSent] or of a connection that
-// could not be made allows another try, and any other allows it if the call
-// is [Idempotent]. A transport whose errors carry a status knows better.
+// WithJudge sets what to make of an error that is not marked by [Permanent] or
+// [NotSent]. If not given, one of a connection that could not be made allows
+// another try, and any other allows it if the call is [Idempotent]. A
+// transport whose errors carry a status knows better: for gRPC, give
+// adsumgrpc.Verdict.
 func WithJudge(judge func(error) lb.Verdict) RetryOption {
 	return func(r *retrier) { r.judge = judge }
 }
@@ -60,7 +61,7 @@ func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) end
 		err = r.Do(ctx, call, func(ctx context.Context) (err error) {
 			response, err = b.invoke(ctx, call, request)
 			return err
-		}, r.judge)
+		}, r.verdict)
 		if err != nil {
 			return nil, err
 		}
@@ -91,29 +92,22 @@ type markedError struct {
 
 func (e *markedError) Unwrap() error { return e.error }
 
-// judge tells what is safe without knowing the transport.
-func judge(err error) lb.Verdict {
-	var marked *markedError
-	var op *net.OpError
+// verdict is that of the mark, where there is one.
+func (r *retrier) verdict(err error) lb.Verdict {
+	marked, ok := errors.AsType[*markedError](err)
 	switch {
-	case errors.As(err, &marked):
+	case ok:
 		return lb.Verdict{Safety: marked.safety}
 	case errors.Is(err, lb.ErrNoEndpoint):
 		return lb.Verdict{Safety: lb.Never}
-	case errors.As(err, &op) && op.Op == "dial":
+	}
+	return r.judge(err)
+}
+
+// judge tells what is safe without knowing the transport.
+func judge(err error) lb.Verdict {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return lb.Verdict{Safety: lb.Always}
 	}
 	return lb.Verdict{Safety: lb.IfIdempotent}
-}
-
-// result tells whom an error is to be blamed on without knowing the transport.
-func result(ctx context.Context, err error) lb.Result {
-	var marked *markedError
-	if errors.As(err, &marked) {
-		if marked.safety == lb.Never {
-			return lb.Success // it answered
-		}
-		return lb.Ignored
-	}
-	return lb.ResultOf(ctx, err)
 }

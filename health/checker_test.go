@@ -28,7 +28,9 @@ func wait(d time.Duration) {
 func TestAnInstanceIsStartingUntilTheFirstPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{err: errDown}
-		c := start(t, steady(probe))
+		check := steady(probe)
+		check.InitialDelay = time.Second
+		c := start(t, check)
 		expectStatus(t, c, adsum.Starting, "app: no result yet")
 		wait(time.Minute)
 		expectStatus(t, c, adsum.Starting, "app: down")
@@ -227,7 +229,9 @@ func TestJitterMovesEveryProbeWithinItsBounds(t *testing.T) {
 func TestStatusFlowsIntoTheRegistrationOnEdgesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
-		c := start(t, steady(probe))
+		check := steady(probe)
+		check.InitialDelay = time.Second
+		c := start(t, check)
 		reg := newRecorder(adsum.Passing)
 		c.Attach(reg)
 		wait(time.Minute)
