@@ -4,10 +4,11 @@
 .PHONY: help test test-unit test-servers test-real lint fmt tidy tidy-check vuln \
 	cross cross-ci fuzz bench generate release release-check ci clean
 
-# The modules are those of go.work; the others build with the workspace off.
-MODULES := $(shell go list -m -f '{{.Dir}}')
-UNIT    := $(patsubst %,%/...,$(filter-out $(CURDIR)/test,$(MODULES)))
-LOOSE   := $(filter-out $(MODULES:$(CURDIR)/%=%) .,$(shell find * -name go.mod -not -path 'test/*' -exec dirname {} \;))
+# The modules are those of go.work. LOOSE are the others, which build with the
+# workspace off, but for the programs that run as test servers.
+MODULES := $(patsubst $(CURDIR)%,.%,$(shell go list -m -f '{{.Dir}}'))
+UNIT    := $(patsubst %,%/...,$(filter-out ./test,$(MODULES)))
+LOOSE   := $(filter-out $(MODULES),$(shell find . -name go.mod -not -path './test/*' -exec dirname {} \;))
 
 PLATFORMS    := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 PLATFORMS_CI := windows/amd64 darwin/arm64

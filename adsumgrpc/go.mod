@@ -1,6 +1,6 @@
 module github.com/adsum-go/adsum/adsumgrpc
 
-go 1.26
+go 1.26.0
 
 replace github.com/adsum-go/adsum => ..
 
