@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -95,6 +96,7 @@ type copy struct {
 	registry     *memory.Registry
 	registration *adsum.Registration
 	served       sync.WaitGroup
+	arrived      chan struct{} // a token when a call arrived
 
 	mu    sync.Mutex
 	calls int
@@ -118,7 +120,7 @@ func (f *fleet) startOn(addr string, opts []grpc.ServerOption, change ...func(*a
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	c := &copy{t: f.t, name: listener.Addr().String(), server: grpc.NewServer(opts...), health: health.NewServer(), registry: f.registry.Client()}
+	c := &copy{t: f.t, name: listener.Addr().String(), server: grpc.NewServer(opts...), health: health.NewServer(), registry: f.registry.Client(), arrived: make(chan struct{}, 1)}
 	echopb.RegisterEchoServer(c.server, c)
 	healthpb.RegisterHealthServer(c.server, c.health)
 	c.served.Go(func() { c.server.Serve(listener) })
@@ -156,6 +158,10 @@ func (c *copy) answer(ctx context.Context, in *echopb.Request) (*echopb.Reply, e
 	c.calls++
 	fail, hold := c.fail, c.hold
 	c.mu.Unlock()
+	select {
+	case c.arrived <- struct{}{}:
+	default:
+	}
 	if hold != nil {
 		select {
 		case <-hold:
@@ -260,6 +266,7 @@ type load struct {
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 	mu    sync.Mutex
+	some  *sync.Cond     // broadcast after every call
 	calls map[string]int // by who answered
 	errs  []error
 }
@@ -267,6 +274,7 @@ type load struct {
 func startLoad(t testing.TB, callers int, call func(context.Context) (*echopb.Reply, error)) *load {
 	ctx, stop := context.WithCancel(t.Context())
 	l := &load{stop: stop, calls: map[string]int{}}
+	l.some = sync.NewCond(&l.mu)
 	for range callers {
 		l.done.Go(func() {
 			for ctx.Err() == nil {
@@ -278,6 +286,7 @@ func startLoad(t testing.TB, callers int, call func(context.Context) (*echopb.Re
 					l.calls[reply.GetServer()]++
 				}
 				l.mu.Unlock()
+				l.some.Broadcast()
 			}
 		})
 	}
@@ -293,26 +302,19 @@ func (l *load) end() {
 // more waits until each of the servers has answered n more calls.
 func (l *load) more(t testing.TB, n int, servers ...string) {
 	t.Helper()
-	before := l.counts()
 	ctx := soon(t)
-	for _, s := range servers {
-		for l.counts()[s] < before[s]+n {
-			if ctx.Err() != nil {
-				t.Fatalf("%s answered %d more calls, want %d", s, l.counts()[s]-before[s], n)
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}
-}
-
-func (l *load) counts() map[string]int {
+	defer context.AfterFunc(ctx, l.some.Broadcast)()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	counts := map[string]int{}
-	for s, n := range l.calls {
-		counts[s] = n
+	before := maps.Clone(l.calls)
+	for _, s := range servers {
+		for l.calls[s] < before[s]+n {
+			if ctx.Err() != nil {
+				t.Fatalf("%s answered %d more calls, want %d", s, l.calls[s]-before[s], n)
+			}
+			l.some.Wait()
+		}
 	}
-	return counts
 }
 
 // noErrors ends the load and fails the test if a call failed.

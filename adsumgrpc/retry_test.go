@@ -1,0 +1,298 @@
+package adsumgrpc_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/adsum-go/adsum/adsumgrpc"
+	"github.com/adsum-go/adsum/adsumgrpc/internal/echopb"
+	"github.com/adsum-go/adsum/lb"
+)
+
+var errBusy = status.Error(codes.Unavailable, "busy")
+
+// failing starts n copies that answer Unavailable.
+func (f *fleet) failing(n int) []*copy {
+	copies := f.start(n)
+	for _, c := range copies {
+		c.set(func(c *copy) { c.fail = errBusy })
+	}
+	return copies
+}
+
+func answeredBy(copies []*copy) (total int) {
+	for _, c := range copies {
+		total += c.answered()
+	}
+	return total
+}
+
+func TestSafeCallsAreTriedAgainElsewhere(t *testing.T) {
+	f := newFleet(t)
+	bad := f.failing(2)
+	good := f.start(1)[0]
+	_, client := f.client()
+	methods := map[string]func(context.Context, *echopb.Request, ...grpc.CallOption) (*echopb.Reply, error){
+		"Look": client.Look, "Put": client.Put,
+	}
+	for name, call := range methods {
+		for range 6 {
+			reply, err := call(soon(t), &echopb.Request{})
+			if err != nil || reply.GetServer() != good.name {
+				t.Fatalf("%s: %v, %v, want an answer of %s", name, reply, err, good.name)
+			}
+		}
+	}
+	if answeredBy(bad) == 0 {
+		t.Error("no call went to the copies that fail: nothing was shown")
+	}
+}
+
+func TestCallsThatAreNotSafeAreSentOnce(t *testing.T) {
+	f := newFleet(t)
+	copies := f.failing(3)
+	_, client := f.client()
+	_, err := client.Add(soon(t), &echopb.Request{})
+	wantCode(t, err, codes.Unavailable)
+	if n := answeredBy(copies); n != 1 {
+		t.Errorf("the call was sent %d times", n)
+	}
+	if !strings.Contains(err.Error(), "1 try failed: echo/127.0.0.1:") {
+		t.Errorf("error %q does not name the copy", err)
+	}
+}
+
+func TestIdempotentMakesACallSafe(t *testing.T) {
+	f := newFleet(t)
+	f.failing(2)
+	good := f.start(1)[0]
+	_, client := f.client(adsumgrpc.Idempotent(echopb.Echo_Add_FullMethodName))
+	for range 6 {
+		reply, err := client.Add(soon(t), &echopb.Request{})
+		if err != nil || reply.GetServer() != good.name {
+			t.Fatalf("%v, %v, want an answer of %s", reply, err, good.name)
+		}
+	}
+}
+
+func TestTheErrorOfARetriedCallNamesEveryTry(t *testing.T) {
+	f := newFleet(t)
+	copies := f.failing(3)
+	_, client := f.client()
+	_, err := client.Look(soon(t), &echopb.Request{})
+	wantCode(t, err, codes.Unavailable)
+	var tries *lb.TriesError
+	if !errors.As(err, &tries) || len(tries.Tries) != 3 {
+		t.Fatalf("error %v, want three tries", err)
+	}
+	for _, c := range copies {
+		if !strings.Contains(err.Error(), c.name) {
+			t.Errorf("error %q does not name %s", err, c.name)
+		}
+		if n := c.answered(); n != 1 {
+			t.Errorf("%s was tried %d times, want once", c.name, n)
+		}
+	}
+	if s, ok := status.FromError(err); !ok || s.Code() != codes.Unavailable {
+		t.Errorf("status %v, %v", s, ok)
+	}
+}
+
+func TestRetryCanBeTurnedOff(t *testing.T) {
+	f := newFleet(t)
+	copies := f.failing(3)
+	_, client := f.client(adsumgrpc.WithRetry(lb.Retry{Max: 1}))
+	_, err := client.Look(soon(t), &echopb.Request{})
+	wantCode(t, err, codes.Unavailable)
+	if n := answeredBy(copies); n != 1 {
+		t.Errorf("the call was sent %d times", n)
+	}
+}
+
+func TestAnAnswerIsNotTriedAgain(t *testing.T) {
+	f := newFleet(t)
+	copies := f.start(2)
+	for _, c := range copies {
+		c.set(func(c *copy) { c.fail = status.Error(codes.NotFound, "no such book") })
+	}
+	_, client := f.client()
+	_, err := client.Look(soon(t), &echopb.Request{})
+	wantCode(t, err, codes.NotFound)
+	if n := answeredBy(copies); n != 1 {
+		t.Errorf("the call was sent %d times", n)
+	}
+	if s, _ := status.FromError(err); s.Message() != "no such book" {
+		t.Errorf("message %q was changed", s.Message())
+	}
+}
+
+func TestATryThatTakesTooLongGoesElsewhere(t *testing.T) {
+	f := newFleet(t)
+	slow := f.start(1)[0]
+	slow.set(func(c *copy) { c.hold = make(chan struct{}) })
+	good := f.start(1)[0]
+	_, client := f.client(adsumgrpc.WithRetry(lb.Retry{PerTry: 100 * time.Millisecond}))
+	for slow.answered() == 0 {
+		if got := look(t, client); got != good.name {
+			t.Fatalf("answered by %s", got)
+		}
+	}
+}
+
+func TestTheCallersDeadlineEndsTheTries(t *testing.T) {
+	f := newFleet(t)
+	f.failing(1)
+	_, client := f.client(adsumgrpc.WithRetry(lb.Retry{Max: 100, Backoff: lb.Backoff{Initial: time.Hour, Max: time.Hour}}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	begun := time.Now()
+	_, err := client.Look(ctx, &echopb.Request{})
+	wantCode(t, err, codes.Unavailable)
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("waited %v for a try that could not come before the deadline", took)
+	}
+}
+
+func TestAPinnedCallIsTriedElsewhereAndStaysThere(t *testing.T) {
+	f := newFleet(t)
+	f.failing(1)
+	good := f.start(1)[0]
+	_, client := f.client()
+	for range 2 { // one of the two is pinned to the copy that fails at first
+		ctx := adsumgrpc.Pin(soon(t))
+		for range 3 {
+			reply, err := client.Look(ctx, &echopb.Request{})
+			if err != nil || reply.GetServer() != good.name {
+				t.Fatalf("%v, %v, want an answer of %s", reply, err, good.name)
+			}
+		}
+	}
+}
+
+// drainStream receives all messages.
+func drainStream(stream grpc.ServerStreamingClient[echopb.Reply]) (servers []string, err error) {
+	for {
+		reply, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return servers, nil
+		}
+		if err != nil {
+			return servers, err
+		}
+		servers = append(servers, reply.GetServer())
+	}
+}
+
+func TestServerStreamsAreOpenedAgainElsewhere(t *testing.T) {
+	f := newFleet(t)
+	bad := f.failing(2)
+	good := f.start(1)[0]
+	_, client := f.client()
+	for range 6 {
+		stream, err := client.List(soon(t), &echopb.Request{Text: "all", Times: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers, err := drainStream(stream)
+		if err != nil || len(servers) != 3 || servers[0] != good.name {
+			t.Fatalf("%q, %v, want three messages of %s", servers, err, good.name)
+		}
+	}
+	if answeredBy(bad) == 0 {
+		t.Error("no stream went to the copies that fail: nothing was shown")
+	}
+}
+
+func TestTheErrorOfAStreamNamesEveryTry(t *testing.T) {
+	f := newFleet(t)
+	copies := f.failing(3)
+	_, client := f.client()
+	stream, err := client.List(soon(t), &echopb.Request{Times: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = stream.Recv()
+	wantCode(t, err, codes.Unavailable)
+	for _, c := range copies {
+		if !strings.Contains(err.Error(), c.name) || c.answered() != 1 {
+			t.Errorf("%s was tried %d times, error %q", c.name, c.answered(), err)
+		}
+	}
+}
+
+func TestEmptyServerStreamsEnd(t *testing.T) {
+	f := newFleet(t)
+	f.start(1)
+	_, client := f.client()
+	stream, err := client.List(soon(t), &echopb.Request{Times: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if servers, err := drainStream(stream); err != nil || len(servers) != 0 {
+		t.Errorf("%q, %v, want an empty stream", servers, err)
+	}
+}
+
+func TestAStreamIsNotOpenedAgainAfterItsFirstMessage(t *testing.T) {
+	f := newFleet(t)
+	copies := f.start(2)
+	_, client := f.client()
+	stream, err := client.List(soon(t), &echopb.Request{Times: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range copies {
+		if c.name == first.GetServer() {
+			c.kill()
+		}
+	}
+	servers, err := drainStream(stream)
+	wantCode(t, err, codes.Unavailable)
+	for _, s := range servers {
+		if s != first.GetServer() {
+			t.Fatalf("the stream went on at %s", s)
+		}
+	}
+}
+
+func TestBidirectionalStreamsStayWithOneCopy(t *testing.T) {
+	f := newFleet(t)
+	f.start(3)
+	_, client := f.client()
+	stream, err := client.Talk(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server string
+	for i := range 5 {
+		if err := stream.Send(&echopb.Request{Text: "hello"}); err != nil {
+			t.Fatal(err)
+		}
+		reply, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 && reply.GetServer() != server {
+			t.Fatalf("message %d came from %s, the first from %s", i, reply.GetServer(), server)
+		}
+		server = reply.GetServer()
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v, want EOF", err)
+	}
+}
