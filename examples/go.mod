@@ -5,13 +5,16 @@ go 1.26.0
 replace (
 	github.com/adsum-go/adsum => ..
 	github.com/adsum-go/adsum/adsumgrpc => ../adsumgrpc
+	github.com/adsum-go/adsum/adsumkit => ../adsumkit
 	github.com/adsum-go/adsum/etcd => ../etcd
 )
 
 require (
 	github.com/adsum-go/adsum v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/adsumgrpc v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/adsumkit v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
+	github.com/go-kit/kit v0.13.0
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
 )
@@ -19,6 +22,8 @@ require (
 require (
 	github.com/coreos/go-semver v0.3.1 // indirect
 	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
+	github.com/go-kit/log v0.2.0 // indirect
+	github.com/go-logfmt/logfmt v0.5.1 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
 	go.etcd.io/etcd/api/v3 v3.7.3 // indirect
@@ -29,6 +34,7 @@ require (
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
+	google.golang.org/genproto v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 )

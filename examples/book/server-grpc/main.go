@@ -1,0 +1,42 @@
+// Command server-grpc serves the book service with plain gRPC.
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"net"
+
+	"google.golang.org/grpc"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/adsumgrpc"
+	"github.com/adsum-go/adsum/examples/book"
+	"github.com/adsum-go/adsum/examples/book/bookpb"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:50051", "host:port to listen on")
+	openRegistry := book.RegistryFlag()
+	flag.Parse()
+	if err := serve(*listen, openRegistry); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func serve(listen string, openRegistry func() (adsum.Registry, error)) error {
+	registry, err := openRegistry()
+	if err != nil {
+		return err
+	}
+	defer registry.Close()
+
+	server := grpc.NewServer()
+	bookpb.RegisterBookServiceServer(server, book.Shelf{})
+
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	return adsumgrpc.Serve(context.Background(), server, listener, registry, adsum.Instance{Service: book.Service})
+}
