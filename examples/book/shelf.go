@@ -24,7 +24,9 @@ var books = []*bookpb.BookInfo{
 }
 
 // Shelf serves the books.
-type Shelf struct{ bookpb.UnimplementedBookServiceServer }
+type Shelf struct {
+	bookpb.UnimplementedBookServiceServer
+}
 
 // GetBookInfo returns one book, or NotFound.
 func (Shelf) GetBookInfo(_ context.Context, params *bookpb.BookInfoParams) (*bookpb.BookInfo, error) {
