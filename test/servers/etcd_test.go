@@ -3,44 +3,46 @@
 package servers_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/adsum-go/adsum/test/servers"
 	"github.com/adsum-go/adsum/test/servers/certs"
 )
 
-// etcdStore reads and writes one key through etcd's JSON gateway.
-func etcdStore(base string, client *http.Client) store {
-	call := func(ctx context.Context, path, body string) ([]byte, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, bytes.NewBufferString(body))
-		if err != nil {
-			return nil, err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return nil, err
-		}
-		defer response.Body.Close()
-		answer, err := io.ReadAll(response.Body)
-		if err == nil && response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("%s: %s", response.Status, answer)
-		}
-		return answer, err
+// etcdCall posts body to etcd's JSON gateway.
+func etcdCall(ctx context.Context, client *http.Client, url, body string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, answer)
+	}
+	return answer, err
+}
+
+// etcdStore reads and writes one key.
+func etcdStore(base string, client *http.Client) store {
 	return store{
 		write: func(ctx context.Context) error {
-			_, err := call(ctx, "/v3/kv/put", `{"key":"aw==","value":"dg=="}`)
+			_, err := etcdCall(ctx, client, base+"/v3/kv/put", `{"key":"aw==","value":"dg=="}`)
 			return err
 		},
 		read: func(ctx context.Context) (bool, error) {
-			answer, err := call(ctx, "/v3/kv/range", `{"key":"aw=="}`)
+			answer, err := etcdCall(ctx, client, base+"/v3/kv/range", `{"key":"aw=="}`)
 			if err != nil {
 				return false, err
 			}
@@ -128,4 +130,30 @@ func TestEtcdWithTLSDemandsAClientCertificate(t *testing.T) {
 	s.mustHold(t, false)
 	etcd.Restore(snapshot)
 	s.mustHold(t, true)
+}
+
+func TestEtcdWithAuthenticationIsBackedUpAndRestored(t *testing.T) {
+	t.Parallel()
+	etcd := servers.StartEtcd(t, servers.EtcdOptions{User: "root", Password: "pw"})
+	s := etcdStore(etcd.Endpoints()[0], plainClient)
+	s.mustWrite(t)
+	for _, call := range []struct{ path, body string }{
+		{"/v3/auth/user/add", `{"name":"root","password":"pw"}`},
+		{"/v3/auth/role/add", `{"name":"root"}`},
+		{"/v3/auth/user/grant", `{"user":"root","role":"root"}`},
+		{"/v3/auth/enable", `{}`},
+	} {
+		if _, err := etcdCall(t.Context(), plainClient, etcd.Endpoints()[0]+call.path, call.body); err != nil {
+			t.Fatalf("%s: %v", call.path, err)
+		}
+	}
+	s.mustNotAnswer(t)
+	snapshot, err := etcd.Backup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	etcd.Wipe()
+	s.mustHold(t, false)
+	etcd.Restore(snapshot)
+	s.mustNotAnswer(t)
 }

@@ -3,9 +3,15 @@
 package servers_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/adsum-go/adsum/adsumtest"
 )
 
-func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		play(role)
+	}
+	adsumtest.VerifyNoLeaks(m)
+}

@@ -63,6 +63,16 @@ func (n *Node) Running() bool {
 	return n.process != nil && n.process.running()
 }
 
+// PID is the process id of the last start, 0 before the first.
+func (n *Node) PID() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.process == nil {
+		return 0
+	}
+	return n.process.cmd.Process.Pid
+}
+
 // Start implements [Server].
 func (n *Node) Start() error { return n.report("start", n.locked(n.start)) }
 

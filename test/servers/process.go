@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -30,7 +31,9 @@ type process struct {
 
 // startProcess runs cmd in a process group of its own, so that a Ctrl-C at the
 // terminal does not reach it, and bound to the life of this process. Output
-// goes to the file logPath, after what it holds already.
+// goes to the file logPath, after what it holds already, and whatever the
+// program writes into its working directory beside it. The environment is
+// bare: etcd and Consul would take settings from it.
 func startProcess(cmd *exec.Cmd, logPath string) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -38,6 +41,8 @@ func startProcess(cmd *exec.Cmd, logPath string) (*process, error) {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = filepath.Dir(logPath)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "TMPDIR=" + os.TempDir()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
 

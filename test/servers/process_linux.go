@@ -28,8 +28,7 @@ func isStopped(pid int) bool {
 			return false
 		}
 		// PID (NAME) STATE ..., where the name may hold anything.
-		_, state, ok := bytes.Cut(line[bytes.LastIndexByte(line, ')')+1:], []byte(" "))
-		if !ok || state[0] != 'T' {
+		if !bytes.HasPrefix(line[bytes.LastIndexByte(line, ')')+1:], []byte(" T ")) {
 			return false
 		}
 	}
