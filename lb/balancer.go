@@ -66,6 +66,7 @@ type view struct {
 	service   string
 	picker    Picker
 	observer  Observer // the last picker, if it learns
+	observed  bool     // whether outcomes matter to anybody
 	endpoints []*Endpoint
 	none      error // why endpoints is empty
 }
@@ -100,21 +101,21 @@ func (b *Balancer) Pick(call *Call) (Picked, error) {
 	if ep == nil {
 		return Picked{}, b.declined(v)
 	}
-	p := Picked{Endpoint: ep, balancer: b}
-	if b.needs != 0 {
-		p.start = b.begin(ep)
+	if !v.observed {
+		return Picked{Endpoint: ep}, nil
 	}
-	return p, nil
+	return b.begin(ep), nil
 }
 
-func (b *Balancer) begin(ep *Endpoint) (start time.Duration) {
+func (b *Balancer) begin(ep *Endpoint) Picked {
+	p := Picked{Endpoint: ep, balancer: b}
 	if b.needs&InFlight != 0 {
 		ep.inflight.Add(1)
 	}
 	if b.needs&Latency != 0 {
-		start = b.env.Now()
+		p.start = b.env.Now()
 	}
-	return start
+	return p
 }
 
 func (b *Balancer) declined(v *view) error {
@@ -169,13 +170,18 @@ func (v *view) avoiding(call *Call) *Endpoint {
 // Picked is one pick, to be finished with its outcome.
 type Picked struct {
 	Endpoint *Endpoint
-	balancer *Balancer
+	balancer *Balancer // nil when nobody wants the outcome
 	start    time.Duration
 }
 
 // Done reports how the call ended.
 func (p Picked) Done(outcome Outcome) {
-	b := p.balancer
+	if p.balancer != nil {
+		p.balancer.end(p, outcome)
+	}
+}
+
+func (b *Balancer) end(p Picked, outcome Outcome) {
 	if b.needs&InFlight != 0 {
 		p.Endpoint.inflight.Add(-1)
 	}

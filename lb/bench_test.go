@@ -2,6 +2,7 @@ package lb_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/adsum-go/adsum"
@@ -61,6 +62,23 @@ func BenchmarkUpdateOne(b *testing.B) {
 			after := append([]*adsum.Instance(nil), before...)
 			after[n/2] = &changed
 			one, other := snapshot(2, before...), snapshot(3, after...)
+			b.ReportAllocs()
+			for b.Loop() {
+				balancer.Update(other)
+				one, other = other, one
+			}
+		})
+	}
+}
+
+// One endpoint of many leaves and comes back.
+func BenchmarkUpdateLeaveAndReturn(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			balancer := lb.New(lb.RoundRobin, lb.Options{Window: -1})
+			all := instances(n)
+			one, other := snapshot(1, all...), snapshot(2, slices.Delete(slices.Clone(all), n/2, n/2+1)...)
+			balancer.Update(one)
 			b.ReportAllocs()
 			for b.Loop() {
 				balancer.Update(other)

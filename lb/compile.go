@@ -2,6 +2,7 @@ package lb
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -92,12 +93,7 @@ func (b *Balancer) compile() {
 	if b.opts.TrackReachable {
 		need |= reachable
 	}
-	endpoints := make([]*Endpoint, 0, len(b.endpoints))
-	for i, s := range b.states {
-		if s&need == need {
-			endpoints = append(endpoints, b.endpoints[i])
-		}
-	}
+	endpoints := b.having(need)
 	v := &view{service: b.snapshot.Service, endpoints: endpoints}
 	if len(endpoints) == 0 {
 		v.none = b.whyNone()
@@ -105,9 +101,32 @@ func (b *Balancer) compile() {
 		b.picker = b.policy.Build(b.env, endpoints, b.picker)
 		v.picker = b.picker
 	}
-	v.observer, _ = b.picker.(Observer)
+	v.observer, v.observed = b.picker.(Observer)
+	v.observed = v.observed || b.needs != 0
 	b.view.Store(v)
 	b.changedAgain = true
+}
+
+// having returns the endpoints whose state includes need. The caller holds mu.
+func (b *Balancer) having(need state) []*Endpoint {
+	lacks := func(s state) bool { return s&need != need }
+	first := slices.IndexFunc(b.states, lacks)
+	if first < 0 {
+		return b.endpoints
+	}
+	// Runs are copied as a whole: one by one, each pointer would pass the
+	// collector's write barrier.
+	endpoints := make([]*Endpoint, 0, len(b.endpoints)-1)
+	endpoints = append(endpoints, b.endpoints[:first]...)
+	for i := first + 1; i < len(b.states); {
+		run := slices.IndexFunc(b.states[i:], lacks)
+		if run < 0 {
+			run = len(b.states) - i
+		}
+		endpoints = append(endpoints, b.endpoints[i:i+run]...)
+		i += run + 1
+	}
+	return endpoints
 }
 
 // notify calls OnChange if a view was compiled, without holding mu, so that
@@ -142,27 +161,72 @@ func (b *Balancer) merge(s *adsum.Snapshot) bool {
 		old = b.snapshot.Instances
 	}
 	b.snapshot = s
-	endpoints, states := make([]*Endpoint, len(s.Instances)), make([]state, len(s.Instances))
-	changed := len(s.Instances) != len(old)
-	i := 0
-	for j, in := range s.Instances {
-		for i < len(old) && old[i] != in && old[i].ID < in.ID {
-			i++
+	if sameIDs(old, s.Instances) {
+		return b.mergeInPlace(old, s.Instances)
+	}
+	b.mergeAnew(old, s.Instances)
+	return true
+}
+
+// mergeInPlace merges two sets of the same ids.
+func (b *Balancer) mergeInPlace(old, instances []*adsum.Instance) (changed bool) {
+	shared := true // with those who were given the endpoints
+	for i := same(old, instances); i < len(instances); i += 1 + same(old[i+1:], instances[i+1:]) {
+		ep, s := b.revise(b.endpoints[i], b.states[i], instances[i])
+		if ep != b.endpoints[i] {
+			if shared {
+				b.endpoints, shared = slices.Clone(b.endpoints), false
+			}
+			b.endpoints[i] = ep
 		}
-		switch {
-		case i < len(old) && old[i] == in:
-			endpoints[j], states[j] = b.endpoints[i], b.states[i]
-			i++
-			continue
-		case i < len(old) && old[i].ID == in.ID:
-			endpoints[j], states[j] = b.endpoints[i], b.states[i]
-			i++
-		}
-		endpoints[j], states[j] = b.revise(endpoints[j], states[j], in)
+		b.states[i] = s
 		changed = true
 	}
-	b.endpoints, b.states = endpoints, states
 	return changed
+}
+
+// mergeAnew merges any two sets.
+func (b *Balancer) mergeAnew(old, instances []*adsum.Instance) {
+	endpoints, states := make([]*Endpoint, 0, len(instances)), make([]state, 0, len(instances))
+	i := 0
+	for j := 0; j < len(instances); {
+		if run := same(old[i:], instances[j:]); run > 0 {
+			endpoints, states = append(endpoints, b.endpoints[i:i+run]...), append(states, b.states[i:i+run]...)
+			i, j = i+run, j+run
+			continue
+		}
+		in := instances[j]
+		if i < len(old) && old[i].ID < in.ID {
+			i++ // it left
+			continue
+		}
+		var ep *Endpoint
+		var s state
+		if i < len(old) && old[i].ID == in.ID {
+			ep, s = b.endpoints[i], b.states[i]
+			i++
+		}
+		ep, s = b.revise(ep, s, in)
+		endpoints, states = append(endpoints, ep), append(states, s)
+		j++
+	}
+	b.endpoints, b.states = endpoints, states
+}
+
+// same returns for how long two lists begin with the same instances.
+func same(a, b []*adsum.Instance) int {
+	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
+	for i := range a {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+func sameIDs(a, b []*adsum.Instance) bool {
+	return slices.EqualFunc(a, b, func(a, b *adsum.Instance) bool { return a == b || a.ID == b.ID })
 }
 
 // revise applies what the registry says now to an endpoint, nil if it is new.

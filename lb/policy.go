@@ -56,21 +56,29 @@ const (
 type Needer interface{ Needs() Signals }
 
 // Env is what a balancer lends to its policy. It lives as long as the
-// balancer, across all updates. Both functions are safe for concurrent use.
+// balancer, across all updates. Its methods are safe for concurrent use.
 type Env struct {
-	// Rand returns 64 random bits.
-	Rand func() uint64
-	// Now is the time since an arbitrary start, monotonic.
-	Now func() time.Duration
+	random func() uint64        // nil for the runtime's generator
+	now    func() time.Duration // nil for the time since base
+	base   time.Time
 }
 
 func newEnv(random func() uint64, now func() time.Duration) *Env {
-	if random == nil {
-		random = rand.Uint64
+	return &Env{random: random, now: now, base: time.Now()}
+}
+
+// Rand returns 64 random bits.
+func (e *Env) Rand() uint64 {
+	if e.random != nil {
+		return e.random()
 	}
-	if now == nil {
-		base := time.Now()
-		now = func() time.Duration { return time.Since(base) }
+	return rand.Uint64()
+}
+
+// Now is the time since an arbitrary start, monotonic.
+func (e *Env) Now() time.Duration {
+	if e.now != nil {
+		return e.now()
 	}
-	return &Env{Rand: random, Now: now}
+	return time.Since(e.base)
 }

@@ -17,18 +17,26 @@ func (roundRobin) Name() string { return "round_robin" }
 
 func (roundRobin) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
 	n := uint64(len(endpoints))
-	p := &roundRobinPicker{endpoints: endpoints}
 	before, ok := prev.(*roundRobinPicker)
 	if !ok {
-		p.cursor, p.offset = new(cursor), env.Rand()%n
-		return p
+		start := env.Rand() % n
+		return &roundRobinPicker{
+			cursor:    new(cursor),
+			offset:    start,
+			endpoints: endpoints,
+			before:    endpoints[(start+n-1)%n].id,
+		}
 	}
-	p.cursor = before.cursor
-	turn := p.cursor.Load()
-	last := before.at(turn + uint64(len(before.endpoints)) - 1).id
+	turn := before.cursor.Load()
+	last := before.last(turn)
 	next := sort.Search(len(endpoints), func(i int) bool { return endpoints[i].id > last })
-	p.offset = (uint64(next) + n - turn%n) % n
-	return p
+	return &roundRobinPicker{
+		cursor:    before.cursor,
+		offset:    (uint64(next) + n - turn%n) % n,
+		endpoints: endpoints,
+		turn:      turn,
+		before:    last,
+	}
 }
 
 // cursor counts the picks. It has a cache line to itself, as every pick of
@@ -43,10 +51,21 @@ type roundRobinPicker struct {
 	cursor    *cursor
 	offset    uint64 // from the cursor to the index
 	endpoints []*Endpoint
+
+	turn   uint64 // the first one of this picker
+	before string // the id that was picked last before it
 }
 
 func (p *roundRobinPicker) Pick(*Call) *Endpoint { return p.at(p.cursor.Add(1) - 1) }
 
 func (p *roundRobinPicker) at(turn uint64) *Endpoint {
 	return p.endpoints[(turn+p.offset)%uint64(len(p.endpoints))]
+}
+
+// last returns the id that was picked before the given turn.
+func (p *roundRobinPicker) last(turn uint64) string {
+	if turn == p.turn {
+		return p.before
+	}
+	return p.at(turn - 1).id
 }
