@@ -2,7 +2,6 @@ package adsumgrpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -82,7 +81,7 @@ func channelOf(ctx context.Context, conn *grpc.ClientConn) (*channel, error) {
 	switch {
 	case asked.channel != nil:
 		return asked.channel, nil
-	case ctx.Err() != nil || errors.Is(err, grpc.ErrClientConnClosing):
+	case ctx.Err() != nil || status.Code(err) == codes.Canceled:
 		return nil, err
 	default:
 		return nil, fmt.Errorf("%s was not made by adsumgrpc: %w", conn.Target(), err)

@@ -43,6 +43,7 @@ func (c *channel) connect(ep *lb.Endpoint) *link {
 		return l
 	}
 	addr := resolver.Address{Addr: ep.Addr(), Attributes: attributes.New(instanceKey{}, ep.Instance())}
+	//lint:ignore SA1019 deprecated for several addresses; there is no other way to one
 	conn, err := c.cc.NewSubConn([]resolver.Address{addr}, balancer.NewSubConnOptions{
 		HealthCheckEnabled: true,
 		StateListener:      l.changed,

@@ -23,7 +23,6 @@ type layout struct {
 	ports []int  // as many as asked for, reserved until the ensemble is closed
 }
 
-func (l layout) port(i int) int    { return l.ports[i] }
 func (l layout) addr(i int) string { return fmt.Sprintf("127.0.0.1:%d", l.ports[i]) }
 
 // newNode makes a node with its own folder inside the layout's. The caller
