@@ -30,11 +30,19 @@ type Registrar struct {
 }
 
 // NewRegistrar makes a registrar of one instance. It does no I/O; the error is
-// only for an instance that is not valid. Nothing is published before
-// [Registrar.Register].
+// only for an instance that is not valid or that this registry cannot hold.
+// Nothing is published before [Registrar.Register].
 func NewRegistrar(registry adsum.Registry, in adsum.Instance, opts ...adsum.RegisterOption) (*Registrar, error) {
 	if err := in.Validate(); err != nil {
 		return nil, err
+	}
+	if v, ok := registry.(adsum.Validator); ok {
+		if err := v.Validate(in.WithDefaults()); err != nil {
+			return nil, err
+		}
+	}
+	if caps := registry.Capabilities(); !caps.Register {
+		return nil, fmt.Errorf("register %s in %s: %w: it is read only", &in, caps.Registry, adsum.ErrUnsupported)
 	}
 	return &Registrar{registry: registry, opts: opts, in: in.WithDefaults().Clone()}, nil
 }

@@ -165,9 +165,13 @@ func TestHealthDrivesARegistrar(t *testing.T) {
 	})
 }
 
-func TestARegistrarRefusesABadInstance(t *testing.T) {
+func TestARegistrarRefusesWhatCannotBePublished(t *testing.T) {
 	_, err := adsumkit.NewRegistrar(memory.NewServer().Client(), adsum.Instance{Service: "book", Addr: "0.0.0.0:80"})
 	if !errors.Is(err, adsum.ErrInvalid) {
-		t.Fatal(err)
+		t.Error(err)
+	}
+	_, err = adsumkit.NewRegistrar(adsumkit.FromInstancers(nil), adsum.Instance{Service: "book", Addr: "10.0.0.5:80"})
+	if !errors.Is(err, adsum.ErrUnsupported) {
+		t.Error(err)
 	}
 }

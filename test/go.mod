@@ -1,9 +1,42 @@
 module github.com/adsum-go/adsum/test
 
-go 1.26
+go 1.26.0
 
-replace github.com/adsum-go/adsum => ..
+replace (
+	github.com/adsum-go/adsum => ..
+	github.com/adsum-go/adsum/adsumgrpc => ../adsumgrpc
+	github.com/adsum-go/adsum/adsumkit => ../adsumkit
+	github.com/adsum-go/adsum/etcd => ../etcd
+)
 
 require github.com/adsum-go/adsum v0.0.0-00010101000000-000000000000
 
-require github.com/go-zookeeper/zk v1.0.4
+require (
+	github.com/adsum-go/adsum/adsumgrpc v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/adsumkit v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
+	github.com/go-kit/kit v0.13.0
+	github.com/go-kit/log v0.2.1
+	github.com/go-zookeeper/zk v1.0.4
+	google.golang.org/grpc v1.85.0
+)
+
+require (
+	github.com/coreos/go-semver v0.3.1 // indirect
+	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
+	github.com/go-logfmt/logfmt v0.5.1 // indirect
+	github.com/golang/protobuf v1.5.4 // indirect
+	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
+	go.etcd.io/etcd/api/v3 v3.7.3 // indirect
+	go.etcd.io/etcd/client/pkg/v3 v3.7.3 // indirect
+	go.etcd.io/etcd/client/v3 v3.7.3 // indirect
+	go.uber.org/multierr v1.11.0 // indirect
+	go.uber.org/zap v1.27.1 // indirect
+	golang.org/x/net v0.61.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+	google.golang.org/genproto v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
