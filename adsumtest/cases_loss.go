@@ -63,7 +63,7 @@ func lostAndBack(state adsum.RegistrationState) bool { return state.Registered &
 
 func killedLeaseIsRegisteredAgain(s *scene) {
 	in := s.instance(1)
-	reg := s.register(s.client(), in, s.longTTL())
+	reg := s.register(s.client(), in, s.TTL)
 	v := s.view(s.client())
 	v.see("the instance", s.propagation(), shows(in.ID))
 	s.must(s.ExpireLease(s.bounded(), s.base, s.service, in.ID))
@@ -88,7 +88,7 @@ func (s *scene) deleteRecord(id string) {
 
 func deletedRecordIsRestored(s *scene) {
 	in := s.instance(1)
-	reg := s.register(s.client(), in, s.longTTL())
+	reg := s.register(s.client(), in, s.TTL)
 	v := s.view(s.client())
 	v.see("the instance", s.propagation(), shows(in.ID))
 	seen := v.collect()

@@ -12,6 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	adsumtest.Publisher(openRoll)
 	if os.Getenv("ADSUMTEST_LEAK") != "" {
 		stray := make(chan struct{})
 		go waitForEver(stray)
