@@ -20,10 +20,10 @@ type answered struct {
 }
 
 // report fills in what was asked for by [Answered].
-func report(call *lb.Call, opts []grpc.CallOption) {
+func (c *call) report(opts []grpc.CallOption) {
 	for _, opt := range opts {
-		if a, ok := opt.(answered); ok && call.Endpoint() != nil {
-			*a.in = *call.Endpoint().Instance()
+		if a, ok := opt.(answered); ok && c.Endpoint() != nil {
+			*a.in = *c.Endpoint().Instance()
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/adsum-go/adsum"
@@ -98,10 +99,11 @@ type copy struct {
 	served       sync.WaitGroup
 	arrived      chan struct{} // a token when a call arrived
 
-	mu    sync.Mutex
-	calls int
-	fail  error         // answered instead
-	hold  chan struct{} // calls wait for it
+	mu      sync.Mutex
+	calls   int
+	fail    error         // answered instead
+	trailer metadata.MD   // sent with it
+	hold    chan struct{} // calls wait for it
 }
 
 // start starts n copies and waits until they are registered.
@@ -156,7 +158,7 @@ func (c *copy) kill() {
 func (c *copy) answer(ctx context.Context, in *echopb.Request) (*echopb.Reply, error) {
 	c.mu.Lock()
 	c.calls++
-	fail, hold := c.fail, c.hold
+	fail, trailer, hold := c.fail, c.trailer, c.hold
 	c.mu.Unlock()
 	select {
 	case c.arrived <- struct{}{}:
@@ -170,6 +172,7 @@ func (c *copy) answer(ctx context.Context, in *echopb.Request) (*echopb.Reply, e
 		}
 	}
 	if fail != nil {
+		grpc.SetTrailer(ctx, trailer)
 		return nil, fail
 	}
 	return &echopb.Reply{Text: in.GetText(), Server: c.name}, nil

@@ -48,25 +48,3 @@ func Result(ctx context.Context, err error) lb.Result {
 		return lb.Success
 	}
 }
-
-// verdict says whether a failed call may be sent again.
-func verdict(call *lb.Call, err error) lb.Verdict {
-	if call.Endpoint() == nil {
-		return lb.Verdict{} // nobody to call: another try finds nobody either
-	}
-	return Verdict(err)
-}
-
-// Verdict says whether a call that failed with err may be sent again. It is
-// exported for the same reason as [Result].
-//
-// Unavailable does not tell whether the request reached the server; gRPC
-// itself sends again what certainly did not.
-func Verdict(err error) lb.Verdict {
-	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded:
-		return lb.Verdict{Safety: lb.IfIdempotent}
-	default:
-		return lb.Verdict{}
-	}
-}

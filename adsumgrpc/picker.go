@@ -27,7 +27,8 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if p.engine == nil {
 		return balancer.PickResult{}, p.nobody(lb.ErrNoEndpoint)
 	}
-	picked, err := p.engine.Pick(lb.CallFrom(info.Ctx))
+	c := callOf(info.Ctx)
+	picked, err := p.engine.Pick(c.pickBy())
 	if err != nil {
 		if len(p.engine.Callable()) > 0 {
 			return balancer.PickResult{}, err // the policy declines
@@ -38,7 +39,12 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	allowed := allowance(info.Ctx)
 	return balancer.PickResult{
 		SubConn: l.conn,
-		Done:    func(done balancer.DoneInfo) { picked.Done(outcome(info.Ctx, done, allowed)) },
+		Done: func(done balancer.DoneInfo) {
+			if done.Err != nil {
+				c.failed(done.Trailer)
+			}
+			picked.Done(outcome(info.Ctx, done, allowed))
+		},
 	}, nil
 }
 

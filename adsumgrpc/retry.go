@@ -7,18 +7,16 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"github.com/adsum-go/adsum/lb"
 )
 
 // unary tries a call again where that is safe.
 func (s *settings) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	call := lb.NewCall(ctx)
-	call.Idempotent = s.isIdempotent(method)
-	err := s.retry.Do(ctx, call, func(ctx context.Context) error {
-		return invoke(lb.WithCall(ctx, call), method, req, reply, conn, opts...)
-	}, func(err error) lb.Verdict { return verdict(call, err) })
-	report(call, opts)
+	c, ctx := s.newCall(ctx, method)
+	err := s.retry.Do(ctx, &c.Call, func(ctx context.Context) error {
+		c.trailer = nil
+		return invoke(ctx, method, req, reply, conn, opts...)
+	}, c.verdict)
+	c.report(opts)
 	return s.explain(conn, err)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/adsum-go/adsum/adsumgrpc"
@@ -174,6 +175,41 @@ func TestAPinnedCallIsTriedElsewhereAndStaysThere(t *testing.T) {
 				t.Fatalf("%v, %v, want an answer of %s", reply, err, good.name)
 			}
 		}
+	}
+}
+
+func TestThePushBackOfAServerIsHonoured(t *testing.T) {
+	pushes := map[string]struct {
+		ms       string
+		code     codes.Code
+		attempts int
+	}{
+		"a server that is busy is asked again later":   {"100", codes.ResourceExhausted, 2},
+		"a server that does not want it is left alone": {"-1", codes.Unavailable, 1},
+		"what is no number is taken for a no":          {"soon", codes.Unavailable, 1},
+		"a wait beyond the deadline ends the call":     {"3600000", codes.Unavailable, 1},
+	}
+	for name, push := range pushes {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			copies := f.start(2)
+			for _, c := range copies {
+				c.set(func(c *copy) {
+					c.fail = status.Error(push.code, "busy")
+					c.trailer = metadata.Pairs("grpc-retry-pushback-ms", push.ms)
+				})
+			}
+			_, client := f.client(adsumgrpc.WithRetry(lb.Retry{Max: 2}))
+			begun := time.Now()
+			_, err := client.Look(soon(t), &echopb.Request{})
+			wantCode(t, err, push.code)
+			if n := answeredBy(copies); n != push.attempts {
+				t.Errorf("the call was sent %d times, want %d", n, push.attempts)
+			}
+			if took := time.Since(begun); push.attempts > 1 && took < 100*time.Millisecond {
+				t.Errorf("asked again after %v, not after the 100ms asked for", took)
+			}
+		})
 	}
 }
 

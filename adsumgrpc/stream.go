@@ -16,22 +16,20 @@ import (
 // stream opens a stream. Where only the server streams and the call is safe to
 // send again, the stream is opened again until its first message arrives.
 func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	call := lb.NewCall(ctx)
-	call.Idempotent = s.isIdempotent(method)
-	ctx = lb.WithCall(ctx, call)
+	c, ctx := s.newCall(ctx, method)
 	first, err := open(ctx, desc, conn, method, opts...)
-	report(call, opts)
+	c.report(opts)
 	if err != nil {
 		return nil, s.explain(conn, err)
 	}
-	if desc.ClientStreams || !call.Idempotent {
+	if desc.ClientStreams || !c.Idempotent {
 		return first, nil
 	}
 	stream := &serverStream{
-		ctx: ctx, call: call, retry: s.retry,
+		ctx: ctx, call: c, retry: s.retry,
 		open: func() (grpc.ClientStream, error) {
 			again, err := open(ctx, desc, conn, method, opts...)
-			report(call, opts)
+			c.report(opts)
 			return again, err
 		},
 	}
@@ -46,7 +44,7 @@ func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc
 // be sent to and received from by one goroutine each.
 type serverStream struct {
 	ctx   context.Context
-	call  *lb.Call
+	call  *call
 	retry lb.Retry
 	open  func() (grpc.ClientStream, error)
 
@@ -64,7 +62,7 @@ func (s *serverStream) RecvMsg(m any) error {
 	}
 	s.received = true
 	first := s.stream().RecvMsg(m)
-	if first == nil || errors.Is(first, io.EOF) || verdict(s.call, first).Safety == lb.Never {
+	if first == nil || errors.Is(first, io.EOF) || s.call.verdict(first).Safety == lb.Never {
 		return first
 	}
 	return s.receiveAgain(m, first)
@@ -72,11 +70,11 @@ func (s *serverStream) RecvMsg(m any) error {
 
 // receiveAgain tries other endpoints after the one that failed.
 func (s *serverStream) receiveAgain(m any, cause error) error {
-	failed := s.call.Endpoint()
+	failed, known := s.call.Endpoint(), s.call.verdict(cause)
 	s.call.Tried = append(s.call.Tried, failed)
 	cause = fmt.Errorf("%v: %w", failed, cause)
 	again, ended := false, false
-	err := s.retry.Do(s.ctx, s.call, func(context.Context) error {
+	err := s.retry.Do(s.ctx, &s.call.Call, func(context.Context) error {
 		if !again { // the first try is what has failed already
 			again = true
 			return cause
@@ -89,9 +87,9 @@ func (s *serverStream) receiveAgain(m any, cause error) error {
 		return err
 	}, func(err error) lb.Verdict {
 		if err == cause {
-			return lb.Verdict{Safety: lb.IfIdempotent}
+			return known
 		}
-		return verdict(s.call, err)
+		return s.call.verdict(err)
 	})
 	if ended {
 		return io.EOF
@@ -101,6 +99,7 @@ func (s *serverStream) receiveAgain(m any, cause error) error {
 
 // begin opens the stream once more, and receives its first message.
 func (s *serverStream) begin(m any) error {
+	s.call.trailer = nil
 	stream, err := s.open()
 	if err != nil {
 		return err

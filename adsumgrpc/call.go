@@ -1,0 +1,83 @@
+package adsumgrpc
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+// call is one call on its way: it goes in the context from the interceptor,
+// where it starts, to the picker, which has the last word of every try.
+type call struct {
+	lb.Call
+	trailer metadata.MD // of the last try that failed
+}
+
+type callKey struct{}
+
+// newCall starts a call of a method, and returns the context to make it with.
+func (s *settings) newCall(ctx context.Context, method string) (*call, context.Context) {
+	c := &call{Call: *lb.NewCall(ctx)}
+	c.Idempotent = s.isIdempotent(method)
+	return c, context.WithValue(ctx, callKey{}, c)
+}
+
+// callOf returns the call that ctx carries, or nil.
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// pickBy is what the engine picks by.
+func (c *call) pickBy() *lb.Call {
+	if c == nil {
+		return nil
+	}
+	return &c.Call
+}
+
+// failed keeps what the server says in the trailer of a try that failed.
+func (c *call) failed(trailer metadata.MD) {
+	if c != nil {
+		c.trailer = trailer
+	}
+}
+
+// verdict says whether the call may be sent again after an error. Unavailable
+// does not tell whether the request reached the server; gRPC itself sends
+// again what certainly did not.
+func (c *call) verdict(err error) lb.Verdict {
+	if c.Endpoint() == nil {
+		return lb.Verdict{} // nobody to call: another try finds nobody either
+	}
+	after, told, refused := pushBack(c.trailer)
+	if refused {
+		return lb.Verdict{}
+	}
+	switch code := status.Code(err); {
+	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.ResourceExhausted && told:
+		return lb.Verdict{Safety: lb.IfIdempotent, After: after}
+	default:
+		return lb.Verdict{}
+	}
+}
+
+// pushBack is how long the server asks to be left alone, if it does, or that
+// it will not have the call again at all. See gRFC A6.
+func pushBack(trailer metadata.MD) (after time.Duration, told, refused bool) {
+	values := trailer.Get("grpc-retry-pushback-ms")
+	if len(values) == 0 {
+		return 0, false, false
+	}
+	ms, err := strconv.ParseUint(values[0], 10, 31)
+	if err != nil || len(values) > 1 {
+		return 0, true, true
+	}
+	return time.Duration(ms) * time.Millisecond, true, false
+}
