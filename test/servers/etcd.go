@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -185,7 +186,12 @@ func (e *Etcd) Leader() (*Node, error) {
 // which is good until the server is closed.
 func (e *Etcd) Backup() (string, error) {
 	node := e.nodes[0]
-	path := filepath.Join(e.dir, "snapshot.db")
+	file, err := os.CreateTemp(e.dir, "snapshot-*.db")
+	if err != nil {
+		return "", node.report("backup", err)
+	}
+	file.Close()
+	path := file.Name()
 	args := []string{"save", "-endpoint", e.admin[0]}
 	if e.options.User != "" {
 		args = append(args, "-user", e.options.User+":"+e.options.Password)

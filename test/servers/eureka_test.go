@@ -94,6 +94,24 @@ func TestEurekaRefusesStrangers(t *testing.T) {
 	eurekaStore(base, tlsClient(&tls.Config{RootCAs: ca.Pool()}), user).mustNotAnswer(t)
 }
 
+func TestEurekaThatWaitsForPeersTakesRegistrationsMeanwhile(t *testing.T) {
+	t.Parallel()
+	eureka := servers.StartEureka(t, servers.EurekaOptions{Properties: map[string]string{
+		"eureka.instance.registry.default-open-for-traffic-count": "0",
+		"eureka.server.wait-time-in-ms-when-sync-empty":           "60000",
+	}})
+	base := eureka.URLs()[0]
+	eurekaStore(base, plainClient, nil).mustWrite(t)
+	response, err := plainClient.Get(base + "/apps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusForbidden {
+		t.Fatalf("all applications: %s, want 403", response.Status)
+	}
+}
+
 func TestNetflixEurekaServesUnderV2(t *testing.T) {
 	t.Parallel()
 	eureka := servers.StartEureka(t, servers.EurekaOptions{Netflix: true})

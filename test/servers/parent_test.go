@@ -58,7 +58,8 @@ var roles = map[string]func() (string, error){
 func startRole(t *testing.T, role string) (parent *exec.Cmd, word string, output io.Reader) {
 	t.Helper()
 	parent = exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), roleVariable+"="+role)
+	// Killed, it tidies nothing up: what it leaves is removed with the test.
+	parent.Env = append(os.Environ(), roleVariable+"="+role, "TMPDIR="+t.TempDir())
 	// A pipe of our own: that of StdoutPipe is closed by Wait.
 	reader, writer, err := os.Pipe()
 	if err != nil {
