@@ -124,6 +124,19 @@ func (r *Registrar) Ready(ctx context.Context) error {
 	return errors.Join(fmt.Errorf("%s: %w", &r.in, adsum.ErrNotRegistered), r.last.LastError)
 }
 
+// WaitReady blocks until the registry holds the instance, and fails when ctx
+// ends first, when nothing is to be registered, or when the registration ended.
+func (r *Registrar) WaitReady(ctx context.Context) error {
+	r.mu.Lock()
+	reg := r.current
+	r.mu.Unlock()
+	if reg == nil {
+		return r.Ready(ctx)
+	}
+	_, err := reg.Wait(ctx, func(s adsum.RegistrationState) bool { return s.Registered })
+	return err
+}
+
 // Update changes the instance: what is published, and what the next Register
 // will publish. It does not block. With it, a health.Checker can be attached
 // to a Registrar.

@@ -39,7 +39,9 @@ func TestARegistrarPublishesAsOftenAsItIsAsked(t *testing.T) {
 		for range 3 {
 			registrar.Register()
 			registrar.Register() // once is enough
-			wait(settled)
+			if err := r.WaitReady(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			if n := len(server.Records("book")); n != 1 {
 				t.Fatalf("%d records after Register", n)
 			}
@@ -53,6 +55,9 @@ func TestARegistrarPublishesAsOftenAsItIsAsked(t *testing.T) {
 			}
 			if err := r.Ready(t.Context()); !errors.Is(err, adsum.ErrNotRegistered) {
 				t.Fatalf("ready after Deregister: %v", err)
+			}
+			if err := r.WaitReady(t.Context()); !errors.Is(err, adsum.ErrNotRegistered) {
+				t.Fatalf("waiting after Deregister: %v", err)
 			}
 		}
 	})

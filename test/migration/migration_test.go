@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -148,8 +147,8 @@ func TestErrorsOfGRPCAreJudgedByTheirCode(t *testing.T) {
 		}
 	}()
 	for _, registrar := range registrars {
-		for registrar.Ready(t.Context()) != nil {
-			runtime.Gosched()
+		if err := registrar.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	}
 	instancer, err := adsumkit.NewInstancer(directory, "book")
