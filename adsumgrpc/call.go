@@ -49,9 +49,7 @@ func (c *call) failed(trailer metadata.MD) {
 	}
 }
 
-// verdict says whether the call may be sent again after an error. Unavailable
-// does not tell whether the request reached the server; gRPC itself sends
-// again what certainly did not.
+// verdict says whether the call may be sent again after an error, and when.
 func (c *call) verdict(err error) lb.Verdict {
 	if c.Endpoint() == nil {
 		return lb.Verdict{} // nobody to call: another try finds nobody either
@@ -60,12 +58,12 @@ func (c *call) verdict(err error) lb.Verdict {
 	if refused {
 		return lb.Verdict{}
 	}
-	switch code := status.Code(err); {
-	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.ResourceExhausted && told:
-		return lb.Verdict{Safety: lb.IfIdempotent, After: after}
-	default:
-		return lb.Verdict{}
+	verdict := Verdict(err)
+	if told && status.Code(err) == codes.ResourceExhausted {
+		verdict.Safety = lb.IfIdempotent
 	}
+	verdict.After = after
+	return verdict
 }
 
 // pushBack is how long the server asks to be left alone, if it does, or that

@@ -48,3 +48,17 @@ func Result(ctx context.Context, err error) lb.Result {
 		return lb.Success
 	}
 }
+
+// Verdict says whether a call that failed with err may be sent again. It is
+// exported for the same reason as [Result].
+//
+// Unavailable does not tell whether the request reached the server; gRPC
+// itself sends again what certainly did not.
+func Verdict(err error) lb.Verdict {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return lb.Verdict{Safety: lb.IfIdempotent}
+	default:
+		return lb.Verdict{}
+	}
+}
