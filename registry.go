@@ -119,8 +119,9 @@ type Lease interface {
 	// be those of Register. It fails with [ErrLeaseLost] or [ErrSuperseded]
 	// when the record is no longer this owner's.
 	Update(ctx context.Context, in Instance) error
-	// Lost is closed when the record is no longer kept alive, for whatever
-	// reason but Close. The lease has then let go of all it held and needs
+	// Lost is closed when the record is no longer kept alive, or no longer
+	// says what was published (a registry restored from a backup), for
+	// whatever reason but Close. The lease has then let go of all it held and needs
 	// no Close.
 	Lost() <-chan struct{}
 	// Err says why, once Lost is closed: it wraps [ErrLeaseLost] or

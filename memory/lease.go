@@ -17,16 +17,17 @@ type lease struct {
 	stop        context.CancelFunc
 	done        chan struct{}
 
-	mu     sync.Mutex
-	lost   chan struct{}
-	err    error
-	closed bool
+	mu        sync.Mutex
+	published *adsum.Instance
+	lost      chan struct{}
+	err       error
+	closed    bool
 }
 
 func newLease(r *Registry, in adsum.Instance, claim adsum.Claim, ttl time.Duration) *lease {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &lease{registry: r, service: in.Service, id: in.ID, claim: claim, stop: stop,
-		done: make(chan struct{}), lost: make(chan struct{})}
+		done: make(chan struct{}), lost: make(chan struct{}), published: &in}
 	go l.keep(ctx, ttl)
 	return l
 }
@@ -46,7 +47,7 @@ func (l *lease) keep(ctx context.Context, ttl time.Duration) {
 		err := l.registry.call(attempt)
 		cancel()
 		if err == nil {
-			err = l.registry.server.renew(l.service, l.id, l.claim)
+			err = l.renew()
 		}
 		if errors.Is(err, adsum.ErrLeaseLost) || errors.Is(err, adsum.ErrSuperseded) || errors.Is(err, adsum.ErrClosed) {
 			l.lose(err)
@@ -59,6 +60,13 @@ func (l *lease) keep(ctx context.Context, ttl time.Duration) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// renew holds mu, so that it does not see an update half done.
+func (l *lease) renew() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.registry.server.renew(l.published, l.claim)
 }
 
 func (l *lease) lose(err error) {
@@ -87,11 +95,18 @@ func (l *lease) Update(ctx context.Context, in adsum.Instance) error {
 	if err := l.registry.call(ctx); err != nil {
 		return err
 	}
-	if err := l.registry.server.update(in.WithDefaults(), l.claim); err != nil {
+	err := l.update(in.WithDefaults())
+	if err != nil {
 		l.lose(err)
-		return err
 	}
-	return nil
+	return err
+}
+
+func (l *lease) update(in adsum.Instance) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.published = &in
+	return l.registry.server.update(in, l.claim)
 }
 
 func (l *lease) Close(ctx context.Context) error {

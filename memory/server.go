@@ -2,6 +2,7 @@ package memory
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -98,13 +99,17 @@ func (s *Server) update(in adsum.Instance, claim adsum.Claim) error {
 	return nil
 }
 
-// renew keeps the record alive for another TTL.
-func (s *Server) renew(service, id string, claim adsum.Claim) error {
+// renew keeps the record alive for another TTL. A record that says something
+// else than its owner published is from before a restore, and as good as lost.
+func (s *Server) renew(published *adsum.Instance, claim adsum.Claim) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec, err := s.owned(service, id, claim)
+	rec, err := s.owned(published.Service, published.ID, claim)
 	if err != nil {
 		return err
+	}
+	if !rec.instance.Equal(published) {
+		return fmt.Errorf("%w: the record is not what was published", adsum.ErrLeaseLost)
 	}
 	rec.expiry.Reset(rec.ttl)
 	return nil
@@ -124,8 +129,12 @@ func (s *Server) owned(service, id string, claim adsum.Claim) (*record, error) {
 	switch {
 	case rec == nil:
 		return nil, adsum.ErrLeaseLost
-	case rec.claim.Owner != claim.Owner:
+	case rec.claim.Owner != claim.Owner && rec.claim.YoungerThan(claim, s.sequence):
 		return nil, adsum.ErrSuperseded
+	case rec.claim.Owner != claim.Owner:
+		// An older owner came back while our record had run out. Claiming
+		// again takes it over.
+		return nil, adsum.ErrLeaseLost
 	}
 	return rec, nil
 }
