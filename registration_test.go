@@ -327,6 +327,10 @@ func TestClaimsAreOrderedByTheRegistrysSequence(t *testing.T) {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}
+	a, b := adsum.Claim{Owner: "a", Incarnation: 3}, adsum.Claim{Owner: "b", Incarnation: 3}
+	if a.YoungerThan(b, 9) || !b.YoungerThan(a, 9) {
+		t.Error("of two equal claims not exactly one is the younger")
+	}
 }
 
 func discover(t *testing.T, registry adsum.Registry) []*adsum.Instance {

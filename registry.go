@@ -101,13 +101,17 @@ type Claim struct {
 // YoungerThan orders the owners of one id for a registry whose incarnations
 // come from its own sequence, now at the given number. A claim above that
 // number was made before the registry lost its memory, so it is older than
-// any made since.
+// any made since. Where a lost memory made two claims equal, their owners'
+// tokens decide, so that all agree on one of them.
 func (c Claim) YoungerThan(other Claim, sequence uint64) bool {
 	before, otherBefore := c.Incarnation > sequence, other.Incarnation > sequence
 	if before != otherBefore {
 		return otherBefore
 	}
-	return c.Incarnation > other.Incarnation
+	if c.Incarnation != other.Incarnation {
+		return c.Incarnation > other.Incarnation
+	}
+	return c.Owner > other.Owner
 }
 
 // Lease is one published record. All methods are safe for concurrent use.

@@ -146,11 +146,12 @@ func (a *answers) setUnruly(unruly bool) {
 }
 
 // lacked tells whether an answer around that time lacked the id. What a
-// registry forgot is held, but it is missing from every answer meanwhile.
+// registry forgot is held, but it is missing from every answer meanwhile; the
+// last may be as old as a silent watch is allowed to be.
 func (a *answers) lacked(id string, at time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return at.Sub(a.absent[id]) < 3*time.Second
+	return at.Sub(a.absent[id]) < 5*time.Second
 }
 
 func (a *answers) wasNamed(addr string) bool {
