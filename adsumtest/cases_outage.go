@@ -47,6 +47,9 @@ func longOutageKeepsTheSnapshot(s *scene) {
 	v := s.view(s.client())
 	v.see("the instance", s.propagation(), shows(in.ID))
 	seen := v.collect()
+	o := s.observe(s.client(), s.service)
+	o.see("the instance", s.propagation(), lists(in.ID))
+	o.mayBreak = true
 	s.kill()
 	s.measured("outage→stale", v.see("stale", s.silence(), isStale))
 	if snapshot := v.Snapshot(); snapshot.Err == nil {
@@ -55,6 +58,9 @@ func longOutageKeepsTheSnapshot(s *scene) {
 	v.hold("the last snapshot stays while the registry is down", s.detection(), func(snapshot *adsum.Snapshot) bool {
 		return shows(in.ID)(snapshot) && snapshot.Stale()
 	})
+	if answer := o.latest(); !lists(in.ID)(answer) {
+		s.Errorf("while the registry was down the driver emitted %s: an error is to be returned, never emitted", list(answer.Instances))
+	}
 	s.must(s.Server.Start())
 	start := time.Now()
 	v.see("current", s.Patience, isCurrent)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,11 @@ func (r *recorder) Helper()                {}
 func (r *recorder) Failed() bool           { return r.failed }
 func (r *recorder) Cleanup(f func())       { r.cleanups = append(r.cleanups, f) }
 func (r *recorder) Error(arguments ...any) { r.failed, r.message = true, fmt.Sprint(arguments...) }
+
+func (r *recorder) Fatalf(format string, arguments ...any) {
+	r.failed, r.message = true, fmt.Sprintf(format, arguments...)
+	runtime.Goexit()
+}
 
 func (r *recorder) end() {
 	for i := len(r.cleanups) - 1; i >= 0; i-- {

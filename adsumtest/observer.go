@@ -14,9 +14,10 @@ import (
 // observer watches a service through a driver, without supervision, and keeps
 // every answer.
 type observer struct {
-	scene  *scene
-	cancel context.CancelFunc
-	done   chan struct{}
+	scene    *scene
+	cancel   context.CancelFunc
+	done     chan struct{}
+	mayBreak bool // a fault of the registry may end the watch with an error
 
 	mu       sync.Mutex
 	answers  []adsum.Listing
@@ -57,7 +58,7 @@ func (o *observer) end() {
 	case <-time.After(o.scene.Patience):
 		o.scene.Fatal("Watch does not return when its context ends")
 	}
-	if o.err != nil {
+	if o.err != nil && !o.mayBreak {
 		o.scene.Errorf("Watch ended with %v, want nil when its context ends", o.err)
 	}
 }
@@ -67,6 +68,12 @@ func (o *observer) all() []adsum.Listing {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.answers)
+}
+
+// latest returns the last answer so far, of which there is one.
+func (o *observer) latest() adsum.Listing {
+	all := o.all()
+	return all[len(all)-1]
 }
 
 // first waits for the first answer.
