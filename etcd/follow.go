@@ -14,8 +14,8 @@ import (
 // follower is what a watch keeps up to date: the instances of a service, or
 // the names of services.
 type follower interface {
-	// load takes the listing that a watch begins with.
-	load(kvs []*mvccpb.KeyValue)
+	// load takes the listing that a watch begins with, and its revision.
+	load(kvs []*mvccpb.KeyValue, revision int64)
 	// apply takes one event.
 	apply(*mvccpb.Event)
 	// torn reports whether the events so far may be one half of a
@@ -28,7 +28,7 @@ type follower interface {
 	emit()
 }
 
-// follow lists the prefixes at one revision, watches from the next, and
+// follow lists the prefixes at one revision, watches what comes after, and
 // returns nil when ctx ended, or else why the watch broke.
 func (r *Registry) follow(ctx context.Context, f follower, tried string, keysOnly bool, public, private string) error {
 	ctx, stop := r.bind(ctx)
@@ -60,13 +60,13 @@ func (r *Registry) followBoth(ctx context.Context, f follower, keysOnly bool, pu
 	if err != nil {
 		return err
 	}
-	f.load(kvs)
+	f.load(kvs, revision)
 	f.emit()
 	ranges := make([]keyRange, len(prefixes))
 	for i, prefix := range prefixes {
 		ranges[i] = prefixRange(prefix)
 	}
-	s, err := r.openStream(ctx, revision+1, ranges...)
+	s, err := r.openStream(ctx, revision, ranges...)
 	if err != nil {
 		return err
 	}

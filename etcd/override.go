@@ -37,12 +37,12 @@ func (r *Registry) Overrides(ctx context.Context, service string) (map[string]ad
 	if err := adsum.ValidateService(service); err != nil {
 		return nil, err
 	}
-	kvs, _, err := r.list(ctx, false, r.layout.privatePrefix(service))
+	kvs, revision, err := r.list(ctx, false, r.layout.privatePrefix(service))
 	if err != nil {
 		return nil, r.explain("list the overrides of "+service, err)
 	}
 	v := newView(r.layout, service, nil)
-	v.load(kvs)
+	v.load(kvs, revision)
 	return v.overrides, nil
 }
 

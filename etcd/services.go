@@ -29,7 +29,7 @@ type census struct {
 	left   map[string]int64 // services whose count fell to 0, and at which revision
 }
 
-func (c *census) load(kvs []*mvccpb.KeyValue) {
+func (c *census) load(kvs []*mvccpb.KeyValue, _ int64) {
 	for _, kv := range kvs {
 		c.count(kv, 1)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -18,6 +20,7 @@ import (
 // next one begins with a full listing.
 type stream struct {
 	wire      pb.Watch_WatchClient
+	since     int64                  // events up to this revision are left out
 	responses chan *pb.WatchResponse // closed when the stream ended
 	err       error                  // why; valid once responses is closed
 	cancel    context.CancelFunc
@@ -30,9 +33,12 @@ func prefixRange(prefix string) keyRange {
 	return keyRange{prefix, clientv3.GetPrefixRangeEnd(prefix)}
 }
 
-// openStream watches the ranges from a revision on. It ends with ctx or with
-// close.
-func (r *Registry) openStream(ctx context.Context, revision int64, ranges ...keyRange) (*stream, error) {
+// openStream watches the ranges for what happens after a revision. It ends
+// with ctx or with close.
+//
+// The server is asked for that revision too: one that is asked for events of
+// the future only answers no progress request before there are any.
+func (r *Registry) openStream(ctx context.Context, since int64, ranges ...keyRange) (*stream, error) {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	wire, err := pb.NewWatchClient(r.client.ActiveConnection()).Watch(ctx)
 	if err != nil {
@@ -40,7 +46,7 @@ func (r *Registry) openStream(ctx context.Context, revision int64, ranges ...key
 		return nil, err
 	}
 	for _, r := range ranges {
-		create := &pb.WatchCreateRequest{Key: []byte(r.key), RangeEnd: []byte(r.end), StartRevision: revision}
+		create := &pb.WatchCreateRequest{Key: []byte(r.key), RangeEnd: []byte(r.end), StartRevision: since}
 		err := wire.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: create}})
 		if err != nil {
 			_, err = wire.Recv() // Send only says EOF; Recv says why
@@ -48,7 +54,7 @@ func (r *Registry) openStream(ctx context.Context, revision int64, ranges ...key
 			return nil, err
 		}
 	}
-	s := &stream{wire: wire, responses: make(chan *pb.WatchResponse, 16), cancel: cancel}
+	s := &stream{wire: wire, since: since, responses: make(chan *pb.WatchResponse, 16), cancel: cancel}
 	go s.receive(ctx)
 	return s, nil
 }
@@ -66,6 +72,13 @@ func (s *stream) receive(ctx context.Context) {
 		if err != nil {
 			s.err = err
 			return
+		}
+		if len(response.Events) > 0 {
+			known := func(e *mvccpb.Event) bool { return e.Kv.ModRevision <= s.since }
+			response.Events = slices.DeleteFunc(response.Events, known)
+			if len(response.Events) == 0 {
+				continue // or it would pass for the answer to a progress request
+			}
 		}
 		select {
 		case s.responses <- response:

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 
@@ -68,6 +70,9 @@ func (t *trust) ClientHandshake(ctx context.Context, authority string, raw net.C
 		t.note(err)
 		return nil, nil, err
 	}
+	if t.serverName != "" {
+		authority = t.serverName // gRPC would put the host's name over the one in config
+	}
 	conn, info, err := credentials.NewTLS(config).ClientHandshake(ctx, authority, raw)
 	if err != nil {
 		if isTrust(err) {
@@ -95,13 +100,12 @@ func isTrust(err error) bool {
 type heardConn struct {
 	net.Conn
 	t     *trust
-	heard bool
+	heard atomic.Bool
 }
 
 func (c *heardConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.heard {
-		c.heard = true
+	if n > 0 && c.heard.CompareAndSwap(false, true) {
 		c.t.note(nil)
 	}
 	if err != nil && isTrust(err) {
@@ -109,6 +113,21 @@ func (c *heardConn) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Write looks for the reason when the server closed before it said anything:
+// gRPC gives up the connection without reading it.
+func (c *heardConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && !c.heard.Load() {
+		_ = c.SetReadDeadline(time.Now().Add(lastWords))
+		_, _ = c.Read(make([]byte, 1))
+	}
+	return n, err
+}
+
+// lastWords is how long a closed connection is searched for a reason. What
+// the server sent has arrived before the end of the connection.
+const lastWords = 100 * time.Millisecond
 
 // ServerHandshake implements [credentials.TransportCredentials]; this side
 // never serves.

@@ -21,6 +21,7 @@ type view struct {
 	service string
 	to      func(adsum.Listing)
 
+	revision  int64               // of the newest event
 	records   [2]map[string]entry // public and private ones, by id
 	overrides map[string]adsum.Override
 	merged    []*adsum.Instance // sorted by id
@@ -47,13 +48,15 @@ func newView(l layout, service string, to func(adsum.Listing)) *view {
 	}
 }
 
-func (v *view) load(kvs []*mvccpb.KeyValue) {
+func (v *view) load(kvs []*mvccpb.KeyValue, revision int64) {
+	v.revision = revision
 	for _, kv := range kvs {
 		v.put(kv)
 	}
 }
 
 func (v *view) apply(event *mvccpb.Event) {
+	v.revision = max(v.revision, event.Kv.ModRevision)
 	if event.Type == mvccpb.Event_PUT {
 		v.put(event.Kv)
 		return
@@ -136,7 +139,7 @@ func (v *view) mend(revision int64) {
 
 func (v *view) emit() {
 	v.merge()
-	listing := adsum.Listing{Instances: slices.Clone(v.merged)}
+	listing := adsum.Listing{Instances: slices.Clone(v.merged), Sequence: uint64(v.revision)}
 	for key, err := range v.bad {
 		listing.Skipped = append(listing.Skipped, adsum.Skipped{Key: printableKey(key), Err: err})
 	}

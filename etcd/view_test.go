@@ -15,8 +15,8 @@ import (
 // world is a view and what it emitted last.
 type world struct {
 	*view
-	last     adsum.Listing
-	revision int64
+	last adsum.Listing
+	now  int64 // the registry's revision
 }
 
 func newWorld(t testing.TB) *world {
@@ -38,14 +38,14 @@ const (
 
 // put applies one revision that writes a key.
 func (w *world) put(key, value string) *world {
-	w.revision++
-	w.apply(&mvccpb.Event{Type: mvccpb.Event_PUT, Kv: &mvccpb.KeyValue{Key: []byte(key), Value: []byte(value), ModRevision: w.revision}})
+	w.now++
+	w.apply(&mvccpb.Event{Type: mvccpb.Event_PUT, Kv: &mvccpb.KeyValue{Key: []byte(key), Value: []byte(value), ModRevision: w.now}})
 	return w
 }
 
 func (w *world) del(key string) *world {
-	w.revision++
-	return w.delAt(key, w.revision)
+	w.now++
+	return w.delAt(key, w.now)
 }
 
 func (w *world) delAt(key string, revision int64) *world {
@@ -79,7 +79,7 @@ func native(t testing.TB, in adsum.Instance) string {
 func TestPrivateRecordTellsMoreThanThePublicOneOfItsTransaction(t *testing.T) {
 	w := newWorld(t)
 	w.put(publicKey, "10.0.0.1:80")
-	w.revision--
+	w.now--
 	w.put(recordKey, native(t, adsum.Instance{Weight: 5})).shows(t, "i1 passing 5")
 	w.put(publicKey, "10.0.0.1:80").shows(t, "i1 passing 1") // a foreign program took it over
 }
@@ -91,7 +91,7 @@ func TestAMoveSeenHalfIsTornUntilTheOtherHalfComes(t *testing.T) {
 	if !w.torn() {
 		t.Error("a deletion alone is taken for the whole transaction")
 	}
-	w.revision--
+	w.now--
 	w.put(recordKey, native(t, adsum.Instance{Status: adsum.Critical}))
 	if w.torn() {
 		t.Error("still torn when both halves are there")
@@ -99,7 +99,7 @@ func TestAMoveSeenHalfIsTornUntilTheOtherHalfComes(t *testing.T) {
 	w.shows(t, "i1 critical 1")
 
 	// The other way round, and with the halves swapped.
-	w.put(publicKey, "10.0.0.1:80").delAt(recordKey, w.revision)
+	w.put(publicKey, "10.0.0.1:80").delAt(recordKey, w.now)
 	if w.torn() {
 		t.Error("torn although the arrival came first")
 	}
@@ -110,15 +110,18 @@ func TestADeletionIsBelievedOnceTheStreamIsPastIt(t *testing.T) {
 	w := newWorld(t)
 	w.put(publicKey, "10.0.0.1:80").shows(t, "i1 passing 1")
 	w.del(publicKey)
-	w.mend(w.revision - 1)
+	w.mend(w.now - 1)
 	if !w.torn() {
 		t.Error("mended by an older revision")
 	}
-	w.mend(w.revision)
+	w.mend(w.now)
 	if w.torn() {
 		t.Error("not mended by its own revision")
 	}
 	w.shows(t)
+	if w.last.Sequence != uint64(w.now) {
+		t.Errorf("sequence %d at revision %d", w.last.Sequence, w.now)
+	}
 }
 
 func TestOverridesAreMergedAndUndone(t *testing.T) {
@@ -142,7 +145,7 @@ func TestBrokenNeighboursAreNamedAndHideNobody(t *testing.T) {
 		t.Errorf("skipped %q, want %q", skipped, want)
 	}
 	w.del("/services/book/bad\x1b").put(overrideKey, `{"weight":2}`)
-	w.mend(w.revision)
+	w.mend(w.now)
 	w.shows(t, "i1 passing 2")
 	if len(w.last.Skipped) != 0 {
 		t.Errorf("still skipped: %v", w.last.Skipped)

@@ -36,7 +36,7 @@ func (l *lease) pause(d time.Duration) {
 // watchOwn inspects after every event on the own keys, and about once in two
 // heartbeats without any, until the stream breaks.
 func (l *lease) watchOwn(revision int64) {
-	s, err := l.r.openOwn(l.ctx, l.keys, revision+1, l.publicOnly)
+	s, err := l.r.openOwn(l.ctx, l.keys, revision, l.publicOnly)
 	if err != nil {
 		return
 	}
@@ -62,13 +62,13 @@ func (l *lease) watchOwn(revision int64) {
 	}
 }
 
-// openOwn watches the keys of one instance.
-func (r *Registry) openOwn(ctx context.Context, k keys, revision int64, publicOnly bool) (*stream, error) {
+// openOwn watches the keys of one instance for what happens after a revision.
+func (r *Registry) openOwn(ctx context.Context, k keys, since int64, publicOnly bool) (*stream, error) {
 	ranges := []keyRange{{k.public, ""}}
 	if !publicOnly {
 		ranges = append(ranges, prefixRange(k.own()))
 	}
-	return r.openStream(ctx, revision, ranges...)
+	return r.openStream(ctx, since, ranges...)
 }
 
 // inspect compares the registry with what this lease holds, and acts: it
