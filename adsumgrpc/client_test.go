@@ -392,3 +392,25 @@ func TestOtherBalancersGetTheCallableEndpoints(t *testing.T) {
 		t.Error("the critical copy was called")
 	}
 }
+
+func TestAnIdleConnectionWakesAtTheNextCall(t *testing.T) {
+	f := newFleet(t)
+	f.start(2)
+	conn, client := f.client(grpc.WithIdleTimeout(20 * time.Millisecond))
+	for range 2 {
+		look(t, client)
+		for s := conn.GetState(); s != connectivity.Idle; s = conn.GetState() {
+			if !conn.WaitForStateChange(soon(t), s) {
+				t.Fatalf("state stays %v", s)
+			}
+		}
+	}
+	look(t, client)
+}
+
+func TestOptionsWithoutAValueKeepTheDefaults(t *testing.T) {
+	f := newFleet(t)
+	f.start(1)
+	_, client := f.client(adsumgrpc.WithPolicy(nil), adsumgrpc.WithServiceConfig(""))
+	look(t, client)
+}

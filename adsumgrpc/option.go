@@ -31,7 +31,7 @@ type settings struct {
 // newSettings applies those of opts that are of this package to the defaults,
 // and returns the others.
 func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grpc.DialOption) {
-	s := &settings{dir: dir, policy: lb.RoundRobin, idempotent: map[string]bool{}, serviceConfig: "{}"}
+	s := &settings{dir: dir, idempotent: map[string]bool{}}
 	var others []grpc.DialOption
 	for _, opt := range opts {
 		if own, ok := opt.(Option); ok {
@@ -39,6 +39,12 @@ func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grp
 		} else {
 			others = append(others, opt)
 		}
+	}
+	if s.policy == nil {
+		s.policy = lb.RoundRobin
+	}
+	if s.serviceConfig == "" {
+		s.serviceConfig = "{}"
 	}
 	s.serviceConfig = withBalancer(s.serviceConfig)
 	return s, others

@@ -103,11 +103,7 @@ func (r *watcher) pass(s *adsum.Snapshot, err error) {
 	r.last = endpoints(s.Instances, r.last)
 	state := resolver.State{
 		Endpoints:  r.last,
-		Addresses:  make([]resolver.Address, len(r.last)),
 		Attributes: attributes.New(feedKey{}, &feed{r.settings, s, err}),
-	}
-	for i, ep := range r.last {
-		state.Addresses[i] = ep.Addresses[0]
 	}
 	// The error is the balancer's wish to be resolved again, which means
 	// nothing to a view that is always live.
@@ -115,7 +111,7 @@ func (r *watcher) pass(s *adsum.Snapshot, err error) {
 }
 
 // endpoints describes the callable instances in gRPC's own terms, for
-// balancers other than ours. Ours goes by the snapshot, which also has those
+// balancers other than ours, all of which know endpoints by now. Ours goes by the snapshot, which also has those
 // that are not callable now. What was made for the last snapshot is used
 // again where the instance is the same.
 func endpoints(instances []*adsum.Instance, last []resolver.Endpoint) []resolver.Endpoint {
@@ -132,10 +128,9 @@ func endpoints(instances []*adsum.Instance, last []resolver.Endpoint) []resolver
 			continue
 		}
 		addr, _ := in.Address("grpcs", "grpc")
-		about := attributes.New(instanceKey{}, in)
 		made = append(made, resolver.Endpoint{
-			Addresses:  []resolver.Address{{Addr: addr, BalancerAttributes: about}},
-			Attributes: about,
+			Addresses:  []resolver.Address{{Addr: addr}},
+			Attributes: attributes.New(instanceKey{}, in),
 		})
 	}
 	return made
