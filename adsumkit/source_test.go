@@ -1,6 +1,7 @@
 package adsumkit_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -218,4 +219,30 @@ func TestNobodyRegistersThroughAnInstancer(t *testing.T) {
 	if _, err := registry.Register(t.Context(), in, adsum.RegisterOptions{}); !errors.Is(err, adsum.ErrUnsupported) {
 		t.Errorf("Register: %v", err)
 	}
+}
+
+func FuzzInstanceStrings(f *testing.F) {
+	for _, text := range []string{"10.0.0.1:80", "http://h:1/p?q", "[::1]:1", "https://[::1]", "://", "a:b:c", "ftp://h", "HTTP://h", "\x1b[31m:1"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		registry := adsumkit.FromInstancers(map[string]sd.Instancer{"book": sd.FixedInstancer{"10.0.0.9:9", text}})
+		defer registry.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		err := registry.Watch(ctx, "book", func(l adsum.Listing) {
+			cancel()
+			if len(l.Instances)+len(l.Skipped) != 2 || len(l.Instances) == 0 || l.Instances[0].ID != "10.0.0.9:9" {
+				t.Errorf("%q hides its neighbour: %+v", text, l)
+			}
+			for _, in := range l.Instances {
+				if err := in.Validate(); err != nil {
+					t.Errorf("%q was read as something that is not valid: %v", text, err)
+				}
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }
