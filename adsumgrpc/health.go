@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/health"
 )
 
 // HealthCheck asks a server by gRPC's health protocol, v1, whether a service
@@ -103,4 +104,26 @@ func (h *HealthCheck) Close() error {
 	conn := h.conn
 	h.conn = nil
 	return conn.Close()
+}
+
+// ParseHealthCheck reads grpc://HOST:PORT[/SERVICE], or grpcs:// for TLS with
+// the system's trust. It is an entry for a table of health.Parsers:
+//
+//	parsers := health.Standard()
+//	parsers["grpc"] = adsumgrpc.ParseHealthCheck
+//	parsers["grpcs"] = adsumgrpc.ParseHealthCheck
+func ParseHealthCheck(text string) (health.Prober, error) {
+	u, err := adsum.ParseURL(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(u.Hosts) != 1 || u.User != nil || len(u.Query) > 0 || u.Scheme != "grpc" && u.Scheme != "grpcs" {
+		return nil, &adsum.InvalidError{Field: "check", Value: u.String(), Problem: "it is not one host and port with the name of a service",
+			Fix: "write it like grpc://127.0.0.1:50051 or grpc://127.0.0.1:50051/book.BookService"}
+	}
+	check := &HealthCheck{Addr: u.Hosts[0], Service: u.Path}
+	if u.Scheme == "grpcs" {
+		check.Credentials = credentials.NewTLS(nil)
+	}
+	return check, nil
 }

@@ -3,6 +3,7 @@ package adsumgrpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -100,4 +101,21 @@ func TestClientSideHealthCheckingTakesCopiesOut(t *testing.T) {
 	copies[0].health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	l.more(t, 20, names(copies)...)
 	l.noErrors(t)
+}
+
+func TestAHealthCheckIsReadFromText(t *testing.T) {
+	parsers := health.Standard()
+	parsers["grpc"] = adsumgrpc.ParseHealthCheck
+	parsers["grpcs"] = adsumgrpc.ParseHealthCheck
+	for _, text := range []string{"grpc://127.0.0.1:50051", "grpc://[::1]:50051/book.BookService", "grpcs://127.0.0.1:50051"} {
+		probe, err := parsers.Parse(text)
+		if err != nil || fmt.Sprint(probe) != text {
+			t.Errorf("%s is read as %v, %v", text, probe, err)
+		}
+	}
+	for _, text := range []string{"grpc://", "grpc://127.0.0.1", "grpc://a:1,b:2", "grpc://user:secret@a:1", "grpc://a:1?x=y"} {
+		if probe, err := parsers.Parse(text); !errors.Is(err, adsum.ErrInvalid) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s is read as %v, %v", text, probe, err)
+		}
+	}
 }
