@@ -70,8 +70,17 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-replace github.com/adsum-go/adsum => ../..
-
 require github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
 
-replace github.com/adsum-go/adsum/etcd => ../../etcd
+replace (
+	github.com/adsum-go/adsum => ../..
+	github.com/adsum-go/adsum/adsumgrpc => ../../adsumgrpc
+	github.com/adsum-go/adsum/adsumkit => ../../adsumkit
+	github.com/adsum-go/adsum/etcd => ../../etcd
+	github.com/adsum-go/adsum/examples => ../../examples
+)
+
+require (
+	github.com/adsum-go/adsum/adsumgrpc v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/examples v0.0.0-00010101000000-000000000000
+)

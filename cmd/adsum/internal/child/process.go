@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -17,10 +18,10 @@ type Process struct {
 	code int
 }
 
-// Start starts the command. Where the kernel can do so (Linux), the child is
-// killed when this process ends, however it ends.
-func Start(cmd *exec.Cmd) (*Process, error) {
-	separate(cmd)
+// Start starts the command. Where the kernel can do so (Linux), the child
+// gets the signal orphaned when this process ends, however it ends.
+func Start(cmd *exec.Cmd, orphaned syscall.Signal) (*Process, error) {
+	separate(cmd, orphaned)
 	cmd.WaitDelay = time.Second // grandchildren may keep an output pipe open
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)

@@ -19,12 +19,15 @@ type stopped struct{ signal os.Signal }
 
 func (s stopped) Error() string { return "stopped by " + s.signal.String() }
 
-// Main runs the command line args and returns the exit code. The first SIGINT
-// or SIGTERM asks the command to end, a second one ends it.
+// Main runs the command line args and returns the exit code. The first
+// SIGINT, SIGTERM or SIGHUP asks the command to end, a second one ends it.
 func Main(args []string) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		cancel(stopped{<-signals})
 		signal.Stop(signals)

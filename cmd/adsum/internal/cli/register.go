@@ -90,6 +90,9 @@ func (f *Factory) follow(ctx context.Context, reg *adsum.Registration) {
 	var last string
 	for {
 		changed := reg.Changed()
+		if reg.State().Closed {
+			return
+		}
 		if line := describeRegistration(reg); line != last {
 			f.Notef("%s", line)
 			last = line

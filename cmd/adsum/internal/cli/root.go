@@ -50,6 +50,8 @@ found, 5 waited too long.`,
 	flags.BoolVar(&f.NoColor, "no-color", os.Getenv("NO_COLOR") != "", "no colours; also NO_COLOR")
 
 	cmd.AddCommand(
+		newCmdDemo(f, nil),
+		newCmdDemoServer(f, nil),
 		newCmdServe(f, nil),
 		newCmdServices(f, nil),
 		newCmdInstances(f, nil),

@@ -83,7 +83,7 @@ func runRun(ctx context.Context, opts *runOptions) error {
 	opts.Notef("advertising %s: %s", in.Addr, why)
 	signals := make(chan os.Signal, 8)
 	defer stopSignals(ctx, signals)()
-	process, err := child.Start(opts.command())
+	process, err := child.Start(opts.command(), syscall.SIGTERM)
 	if err != nil {
 		opts.Notef("%s does not start: %v", opts.Command[0], err)
 		return exitCode(shellCode(err))
@@ -178,7 +178,7 @@ func (s *service) untilReady(checker *health.Checker) os.Signal {
 			s.warnUnreachable()
 			return nil
 		}
-		if reason != last && reason != "" {
+		if reason != last && probed(checker) {
 			s.Notef("not registered yet: %s", reason)
 			last = reason
 		}
@@ -192,6 +192,16 @@ func (s *service) untilReady(checker *health.Checker) os.Signal {
 			}
 		}
 	}
+}
+
+// probed tells whether every check has a first result.
+func probed(checker *health.Checker) bool {
+	for _, check := range checker.Report().Checks {
+		if len(check.Results) == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // warnUnreachable finds the most common mistake: a program that listens

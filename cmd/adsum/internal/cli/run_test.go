@@ -72,6 +72,7 @@ func TestRunDrainsAndDeregistersBeforeItPassesTheSignalOn(t *testing.T) {
 	watch := b.start("watch", "web")
 	p := b.runWeb(addr, "--drain", "300ms")
 	watch.out.await(t, "+ "+addr+"  passing")
+	p.err.await(t, "registered web")
 	p.stop()
 	watch.out.await(t, "status passing → draining")
 	if strings.Contains(p.out.String(), "program got") {

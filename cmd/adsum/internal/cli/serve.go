@@ -18,7 +18,8 @@ import (
 type serveOptions struct {
 	*Factory
 	etcdserver.Config
-	Insecure bool
+	Insecure   bool
+	WhileStdin bool
 }
 
 func newCmdServe(f *Factory, runF func(context.Context, *serveOptions) error) *cobra.Command {
@@ -53,6 +54,7 @@ ADSUM_REGISTRY.`,
 	flags.StringVar(&opts.KeyFile, "key", "", "PEM file with its key")
 	flags.StringVar(&opts.ClientCAFile, "client-ca", "", "PEM file with the authority of the clients' certificates")
 	flags.BoolVar(&opts.Insecure, "insecure", false, "listen beyond loopback without asking clients for a certificate")
+	flags.BoolVar(&opts.WhileStdin, "while-stdin", false, "end when standard input does")
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 	return cmd
 }
@@ -60,6 +62,9 @@ ADSUM_REGISTRY.`,
 func runServe(ctx context.Context, opts *serveOptions) error {
 	if err := opts.checkExposure(); err != nil {
 		return err
+	}
+	if opts.WhileStdin {
+		ctx = whileReadable(ctx, opts.In)
 	}
 	start := time.Now()
 	server, err := etcdserver.Start(ctx, opts.Config)
