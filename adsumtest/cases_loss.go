@@ -151,19 +151,22 @@ func noneRemoved(s *scene, seen *changes, ids ...string) {
 func goingBackIsFollowed(s *scene) {
 	s.ttl = s.TTL
 	stays, later := s.instance(1), s.instance(2)
-	s.publish(stays)
+	first := s.publish(stays)
 	v := s.view(s.client())
 	v.see("the first", s.propagation(), shows(stays.ID))
 	restore, err := s.Backup()
 	s.must(err)
 	r := s.publish(later)
+	first.update(func(in *adsum.Instance) { in.Version = "newer" })
 	v.see("both", s.propagation(), shows(stays.ID, later.ID))
 	seen := v.collect()
 	s.must(restore())
 	start := time.Now()
 	if r.reg != nil {
 		s.await(r.reg, "registered again", lostAndBack)
-		s.observe(s.client(), s.service).see("both again", s.propagation(), lists(stays.ID, later.ID))
+		s.observe(s.client(), s.service).see("both again, as they were published last", s.Patience, func(l adsum.Listing) bool {
+			return lists(stays.ID, later.ID)(l) && find(l.Instances, stays.ID).Version == "newer"
+		})
 		s.measured("restored→registered", time.Since(start))
 	}
 	s.hearsLaterChanges(v)

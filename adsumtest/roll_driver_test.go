@@ -188,11 +188,12 @@ type rollLease struct {
 	stop     context.CancelFunc
 	done     chan struct{}
 
-	mu     sync.Mutex
-	claim  adsum.Claim
-	lost   chan struct{}
-	err    error
-	closed bool
+	mu      sync.Mutex
+	claim   adsum.Claim
+	written uint64
+	lost    chan struct{}
+	err     error
+	closed  bool
 }
 
 func (l *rollLease) put(ctx context.Context, in adsum.Instance) error {
@@ -203,16 +204,22 @@ func (l *rollLease) put(ctx context.Context, in adsum.Instance) error {
 	claim := l.Claim()
 	query := url.Values{"owner": {claim.Owner}, "incarnation": {strconv.FormatUint(claim.Incarnation, 10)},
 		"ttl": {strconv.FormatInt(l.ttl.Milliseconds(), 10)}}
-	if err := l.registry.call(ctx, http.MethodPut, l.path, query, value, &claim); err != nil {
+	var receipt rollReceipt
+	if err := l.registry.call(ctx, http.MethodPut, l.path, query, value, &receipt); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.claim = claim
+	l.claim, l.written = receipt.Claim, receipt.Written
 	return nil
 }
 
-func (l *rollLease) owner() url.Values { return url.Values{"owner": {l.Claim().Owner}} }
+// mine says which record is meant: the one this lease wrote last.
+func (l *rollLease) mine() url.Values {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return url.Values{"owner": {l.claim.Owner}, "written": {strconv.FormatUint(l.written, 10)}}
+}
 
 // keep renews the record. While the server cannot be reached it goes on
 // trying: the record may still be there.
@@ -227,7 +234,7 @@ func (l *rollLease) keep(ctx context.Context) {
 		case <-ticker.C:
 		}
 		attempt, cancel := context.WithTimeout(ctx, l.ttl/3)
-		err := l.registry.call(attempt, http.MethodPost, l.path, l.owner(), nil, nil)
+		err := l.registry.call(attempt, http.MethodPost, l.path, l.mine(), nil, nil)
 		cancel()
 		if l.lose(err) {
 			return
@@ -280,7 +287,7 @@ func (l *rollLease) Close(ctx context.Context) error {
 	if again {
 		return nil
 	}
-	err := l.registry.call(ctx, http.MethodDelete, l.path, l.owner(), nil, nil)
+	err := l.registry.call(ctx, http.MethodDelete, l.path, l.mine(), nil, nil)
 	if errors.Is(err, adsum.ErrLeaseLost) || errors.Is(err, adsum.ErrSuperseded) {
 		return nil // it is not ours to withdraw any more
 	}

@@ -16,7 +16,7 @@ import (
 // have a driver: what the suite does to a driver, they do to one here.
 //
 //	PUT    /BASE/SERVICE/ID?owner=&incarnation=&ttl=  publishes the body
-//	POST   /BASE/SERVICE/ID?owner=                    keeps it alive
+//	POST   /BASE/SERVICE/ID?owner=&written=           keeps it alive, if it is still that write
 //	DELETE /BASE/SERVICE/ID?owner=                    withdraws it
 //	GET    /BASE/SERVICE?after=&wait=                 lists, once the sequence differs from after
 type rollServer struct {
@@ -29,10 +29,16 @@ type rollServer struct {
 }
 
 type rollRecord struct {
-	claim  adsum.Claim
+	rollReceipt
 	ttl    time.Duration
 	value  json.RawMessage
 	expiry *time.Timer
+}
+
+// rollReceipt is the body of the answer to a publication.
+type rollReceipt struct {
+	Claim   adsum.Claim
+	Written uint64 // the sequence number of this write
 }
 
 // rollAnswer is the body of a listing.
@@ -72,9 +78,9 @@ func (s *rollServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		claim := adsum.Claim{Owner: query.Get("owner"), Incarnation: number("incarnation")}
-		s.put(w, r.URL.Path, rollRecord{claim: claim, ttl: time.Duration(number("ttl")) * time.Millisecond, value: value})
+		s.put(w, r.URL.Path, rollRecord{rollReceipt: rollReceipt{Claim: claim}, ttl: time.Duration(number("ttl")) * time.Millisecond, value: value})
 	case http.MethodPost, http.MethodDelete:
-		s.touch(w, r, query.Get("owner"))
+		s.touch(w, r, query.Get("owner"), number("written"))
 	}
 }
 
@@ -82,18 +88,19 @@ func (s *rollServer) put(w http.ResponseWriter, path string, rec rollRecord) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, taken := s.records[path]
-	if taken && rec.claim.Incarnation != 0 && old.claim.Owner != rec.claim.Owner && old.claim.YoungerThan(rec.claim, s.sequence) {
+	if taken && rec.Claim.Incarnation != 0 && old.Claim.Owner != rec.Claim.Owner && old.Claim.YoungerThan(rec.Claim, s.sequence) {
 		http.Error(w, "a younger owner holds it", http.StatusConflict)
 		return
 	}
 	if taken {
 		old.expiry.Stop()
 	}
-	if rec.claim.Incarnation == 0 {
-		rec.claim.Incarnation = s.sequence + 1
+	rec.Written = s.sequence + 1
+	if rec.Claim.Incarnation == 0 {
+		rec.Claim.Incarnation = rec.Written
 	}
 	s.store(path, rec)
-	_ = json.NewEncoder(w).Encode(rec.claim)
+	_ = json.NewEncoder(w).Encode(rec.rollReceipt)
 }
 
 func (s *rollServer) store(path string, rec rollRecord) {
@@ -123,14 +130,14 @@ func (s *rollServer) wrote() {
 }
 
 // touch renews or withdraws.
-func (s *rollServer) touch(w http.ResponseWriter, r *http.Request, owner string) {
+func (s *rollServer) touch(w http.ResponseWriter, r *http.Request, owner string, written uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rec, ok := s.records[r.URL.Path]
 	switch {
-	case !ok:
+	case !ok, r.Method == http.MethodPost && rec.Claim.Owner == owner && rec.Written != written:
 		http.Error(w, "no such record", http.StatusNotFound)
-	case rec.claim.Owner != owner:
+	case rec.Claim.Owner != owner:
 		http.Error(w, "a younger owner holds it", http.StatusConflict)
 	case r.Method == http.MethodDelete:
 		s.drop(r.URL.Path)
