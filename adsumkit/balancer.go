@@ -122,10 +122,9 @@ func (b *Balancer) member(ep *lb.Endpoint) *member {
 	if m, ok := ep.Attached().(*member); ok {
 		return m
 	}
-	m := b.endpointer.current.Load().members[ep.ID()]
-	if m == nil || m.addr != ep.Addr() {
-		return nil
+	m := b.endpointer.current.Load().member(ep.ID(), ep.Addr())
+	if m != nil {
+		ep.Attach(m)
 	}
-	ep.Attach(m)
 	return m
 }

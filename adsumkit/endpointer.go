@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,19 +45,17 @@ type Endpointer struct {
 	closing   sync.Once
 	current   atomic.Pointer[roster]
 
-	// The following belong to the one who reconciles.
-	mu        sync.Mutex
-	members   map[string]*member
+	mu        sync.Mutex          // held while reconciling
 	failures  map[string]*failure // by instance id
 	balancers []*Balancer
 }
 
 // roster is what an Endpointer offers at one moment: immutable.
 type roster struct {
-	snapshot  *adsum.Snapshot // without those instances whose factory fails
-	members   map[string]*member
-	endpoints []endpoint.Endpoint // of those that calls may go to
-	lacking   error               // why an instance that may be called has no endpoint
+	snapshot  *adsum.Snapshot            // without those instances whose factory fails
+	members   []*member                  // one for each instance; nil for one that never was callable
+	endpoints func() []endpoint.Endpoint // of those that calls may go to
+	lacking   error                      // why an instance that may be called has no endpoint
 }
 
 // failure is a factory's, for one instance.
@@ -81,12 +80,12 @@ func WithEndpointerLogger(logger *slog.Logger) EndpointerOption {
 // Endpointer before the Instancer.
 func NewEndpointer(instancer *Instancer, factory sd.Factory, opts ...EndpointerOption) *Endpointer {
 	e := &Endpointer{instancer: instancer, factory: factory, log: slog.Default(),
-		stop: make(chan struct{}), done: make(chan struct{}),
-		members: map[string]*member{}, failures: map[string]*failure{}}
+		stop: make(chan struct{}), done: make(chan struct{}), failures: map[string]*failure{}}
 	for _, opt := range opts {
 		opt(e)
 	}
 	e.log = e.log.With("service", instancer.view.Service())
+	e.current.Store(&roster{snapshot: &adsum.Snapshot{}})
 	changed := instancer.view.Changed()
 	retry := e.reconcile()
 	go e.run(changed, retry)
@@ -115,47 +114,68 @@ func (e *Endpointer) reconcile() time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.instancer.Snapshot()
-	r := &roster{members: make(map[string]*member, len(s.Instances))}
+	r, retired := e.next(e.current.Load(), s)
+	e.current.Store(r)
+	for _, b := range e.balancers {
+		b.engine.Update(r.snapshot)
+	}
+	for _, m := range retired {
+		m.release()
+	}
+	return e.forget(s)
+}
+
+// next makes the roster for a snapshot out of the last one, and tells which
+// members are in it no longer. Both are sorted by id, and an instance that did
+// not change is the same pointer.
+func (e *Endpointer) next(old *roster, s *adsum.Snapshot) (r *roster, retired []*member) {
 	offered := *s
-	offered.Instances = nil
+	offered.Instances = make([]*adsum.Instance, 0, len(s.Instances))
+	r = &roster{snapshot: &offered, members: make([]*member, 0, len(s.Instances))}
+	r.endpoints = sync.OnceValue(r.callable)
+	known := old.snapshot.Instances
+	i := 0
 	for _, in := range s.Instances {
-		m, err := e.member(in)
+		for i < len(known) && known[i] != in && known[i].ID < in.ID {
+			retired = retire(retired, old.members[i])
+			i++
+		}
+		var had *member
+		if i < len(known) && (known[i] == in || known[i].ID == in.ID) {
+			had = old.members[i]
+			i++
+		}
+		m, err := e.member(had, in)
+		if m != had {
+			retired = retire(retired, had)
+		}
 		if err != nil {
 			r.lacking = errors.Join(r.lacking, err)
 			continue
 		}
 		offered.Instances = append(offered.Instances, in)
-		if m != nil {
-			r.members[in.ID] = m
-		}
-		if in.Status.Callable() {
-			r.endpoints = append(r.endpoints, e.rerouting(m))
-		}
+		r.members = append(r.members, m)
 	}
-	if len(offered.Instances) == len(s.Instances) {
-		offered.Instances = s.Instances
+	for ; i < len(known); i++ {
+		retired = retire(retired, old.members[i])
 	}
-	r.snapshot = &offered
-	old := e.members
-	e.members = r.members
-	e.current.Store(r)
-	for _, b := range e.balancers {
-		b.engine.Update(r.snapshot)
-	}
-	for id, m := range old {
-		if r.members[id] != m {
-			m.release()
-		}
-	}
-	return e.forget(s)
+	return r, retired
 }
 
-// member returns the instance's endpoint, made now if there is none. An
-// instance that is not callable keeps what it has, and may have nothing.
-func (e *Endpointer) member(in *adsum.Instance) (*member, error) {
+func retire(retired []*member, m *member) []*member {
+	if m == nil {
+		return retired
+	}
+	return append(retired, m)
+}
+
+// member returns the instance's endpoint, made now unless it is the one the
+// instance had. An instance that is not callable keeps what it has, and may
+// have nothing.
+func (e *Endpointer) member(had *member, in *adsum.Instance) (*member, error) {
 	addr, _ := in.Address(e.instancer.protocols...)
-	if m := e.members[in.ID]; m != nil && m.addr == addr {
-		return m, nil
+	if had != nil && had.addr == addr {
+		return had, nil
 	}
 	if !in.Status.Callable() {
 		return nil, nil
@@ -172,11 +192,13 @@ func (e *Endpointer) member(in *adsum.Instance) (*member, error) {
 		return nil, e.failed(in, addr, f, err)
 	}
 	delete(e.failures, in.ID)
-	return newMember(in.ID, addr, call, closer, func(err error) {
+	m := newMember(addr, call, closer, func(err error) {
 		if err != nil {
 			e.log.Warn("closer of an instance failed", "instance", in.ID, "error", err)
 		}
-	}), nil
+	})
+	m.kept = e.rerouting(m)
+	return m, nil
 }
 
 // failed notes when to ask the factory again.
@@ -208,7 +230,8 @@ func (e *Endpointer) forget(s *adsum.Snapshot) time.Duration {
 
 // Endpoints returns the endpoints of the instances that calls may go to, in
 // the order of their ids. While the registry is away, these are the last known
-// good. The error says that nothing is known of the service yet.
+// good. The error says that nothing is known of the service yet. The slice must
+// not be modified.
 //
 // A call on one whose instance has gone meanwhile goes to another.
 func (e *Endpointer) Endpoints() ([]endpoint.Endpoint, error) {
@@ -216,7 +239,17 @@ func (e *Endpointer) Endpoints() ([]endpoint.Endpoint, error) {
 	if !r.snapshot.Known() {
 		return nil, errors.Join(fmt.Errorf("service %q: %w", r.snapshot.Service, adsum.ErrNoSnapshot), r.snapshot.Err)
 	}
-	return slices.Clone(r.endpoints), nil
+	return r.endpoints(), nil
+}
+
+func (r *roster) callable() []endpoint.Endpoint {
+	endpoints := make([]endpoint.Endpoint, 0, len(r.members))
+	for i, in := range r.snapshot.Instances {
+		if in.Status.Callable() {
+			endpoints = append(endpoints, r.members[i].kept)
+		}
+	}
+	return endpoints
 }
 
 // rerouting is the endpoint of a member for callers that keep it: when the
@@ -227,13 +260,22 @@ func (e *Endpointer) rerouting(m *member) endpoint.Endpoint {
 			return m.invoke(ctx, request)
 		}
 		r := e.current.Load()
-		for _, in := range r.snapshot.Instances {
-			if in.Status.Callable() && r.members[in.ID].acquire() {
-				return r.members[in.ID].invoke(ctx, request)
+		for i, in := range r.snapshot.Instances {
+			if in.Status.Callable() && r.members[i].acquire() {
+				return r.members[i].invoke(ctx, request)
 			}
 		}
 		return nil, r.gone()
 	}
+}
+
+// member returns the endpoint of an instance, nil if there is none.
+func (r *roster) member(id, addr string) *member {
+	i, ok := slices.BinarySearchFunc(r.snapshot.Instances, id, func(in *adsum.Instance, id string) int { return strings.Compare(in.ID, id) })
+	if !ok || r.members[i] == nil || r.members[i].addr != addr {
+		return nil
+	}
+	return r.members[i]
 }
 
 // none is the error of a call that finds nobody. It is go-kit's
@@ -265,8 +307,10 @@ func (e *Endpointer) Close() {
 		<-e.done
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		for _, m := range e.members {
-			m.release()
+		for _, m := range e.current.Load().members {
+			if m != nil {
+				m.release()
+			}
 		}
 		for _, b := range e.balancers {
 			b.engine.Close()

@@ -12,15 +12,16 @@ import (
 // made for it. The closer runs once the instance is gone and the last call
 // that is under way has ended.
 type member struct {
-	id, addr string
+	addr     string
 	call     endpoint.Endpoint
-	closer   io.Closer // may be nil
+	kept     endpoint.Endpoint // call, for those who may use it after the closer ran
+	closer   io.Closer         // may be nil
 	onClosed func(error)
 	holders  atomic.Int64 // the endpointer, until retired, and every call under way
 }
 
-func newMember(id, addr string, call endpoint.Endpoint, closer io.Closer, onClosed func(error)) *member {
-	m := &member{id: id, addr: addr, call: call, closer: closer, onClosed: onClosed}
+func newMember(addr string, call endpoint.Endpoint, closer io.Closer, onClosed func(error)) *member {
+	m := &member{addr: addr, call: call, closer: closer, onClosed: onClosed}
 	m.holders.Store(1)
 	return m
 }

@@ -56,6 +56,7 @@ func (s *source) Watch(ctx context.Context, service string, emit func(adsum.List
 	events := make(chan sd.Event)
 	unsubscribe := subscribe(instancer, events)
 	defer unsubscribe()
+	known := map[string]*adsum.Instance{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,7 +67,9 @@ func (s *source) Watch(ctx context.Context, service string, emit func(adsum.List
 			if event.Err != nil {
 				return fmt.Errorf("go-kit instancer of %q: %w", service, event.Err)
 			}
-			emit(listing(service, event.Instances))
+			var l adsum.Listing
+			l, known = listing(service, event.Instances, known)
+			emit(l)
 		}
 	}
 }
@@ -97,17 +100,23 @@ func subscribe(instancer sd.Instancer, events chan sd.Event) (undo func()) {
 	}
 }
 
-func listing(service string, texts []string) adsum.Listing {
-	var l adsum.Listing
+// listing reads go-kit's strings. known are the instances of the last event by
+// string: one that is there again is the same pointer.
+func listing(service string, texts []string, known map[string]*adsum.Instance) (l adsum.Listing, now map[string]*adsum.Instance) {
+	now = make(map[string]*adsum.Instance, len(texts))
 	for _, text := range texts {
-		in, err := parseInstance(service, text)
-		if err != nil {
-			l.Skipped = append(l.Skipped, adsum.Skipped{Key: text, Err: err})
-			continue
+		in := known[text]
+		if in == nil {
+			var err error
+			if in, err = parseInstance(service, text); err != nil {
+				l.Skipped = append(l.Skipped, adsum.Skipped{Key: text, Err: err})
+				continue
+			}
 		}
+		now[text] = in
 		l.Instances = append(l.Instances, in)
 	}
-	return l
+	return l, now
 }
 
 // defaultPorts are those that a URL may leave out.
