@@ -20,7 +20,10 @@ import (
 // refused before anything is served. A registry that is down stops nothing:
 // the server serves, and is registered when the registry is back.
 func Run(ctx context.Context, server Server, registry adsum.Registry, in adsum.Instance, opts ...Option) error {
-	r := &run{options: newOptions(registry, opts), server: server, served: make(chan struct{})}
+	r := &run{
+		options: newOptions(registry, opts), server: server,
+		served: make(chan struct{}), hurry: make(chan struct{}),
+	}
 	if err := r.complete(&in); err != nil {
 		return errors.Join(failed(Register, err), server.Close())
 	}
@@ -56,13 +59,17 @@ func Run(ctx context.Context, server Server, registry adsum.Registry, in adsum.I
 type run struct {
 	options
 	server   Server
-	served   chan struct{}  // closed when Serve returned
-	serveErr error          // set before
-	hurry    chan os.Signal // signals after the one that ended the run
+	served   chan struct{} // closed when Serve returned
+	serveErr error         // set before
+	hurry    chan struct{} // closed by a signal after the one that ended the run
 }
 
-// errServed is the reason to take a server down that ended by itself.
-var errServed = errors.New("the server ended by itself")
+var (
+	// errServed is the reason to take a server down that ended by itself.
+	errServed = errors.New("the server ended by itself")
+	// errHurried is the reason to stop before the limit.
+	errHurried = errors.New("calls still running at the second signal were cut off")
+)
 
 // complete fills in the address and checks the instance, before any I/O.
 func (r *run) complete(in *adsum.Instance) error {
@@ -77,22 +84,30 @@ func (r *run) complete(in *adsum.Instance) error {
 	return in.Validate()
 }
 
-// watchSignals ends the run at the first signal and leaves later ones in
-// hurry. It returns what undoes it.
+// watchSignals ends the run at the first signal, and closes hurry at the next.
+// It returns what undoes it.
 func (r *run) watchSignals(ctx context.Context, end context.CancelCauseFunc) (undo func()) {
-	r.hurry = make(chan os.Signal, 2)
 	if len(r.signals) == 0 {
 		return func() {} // signal.Notify would take none for all
 	}
-	signal.Notify(r.hurry, r.signals...)
+	signals, over := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, r.signals...)
 	go func() {
 		select {
-		case s := <-r.hurry:
+		case s := <-signals:
 			end(fmt.Errorf("signal: %s", s))
 		case <-ctx.Done():
 		}
+		select {
+		case <-signals:
+			close(r.hurry)
+		case <-over:
+		}
 	}()
-	return func() { signal.Stop(r.hurry) }
+	return func() {
+		signal.Stop(signals)
+		close(over)
+	}
 }
 
 // withdraw takes the copy out of the callers' sight. It must not be cut short
@@ -110,8 +125,7 @@ func (r *run) drain() {
 	select {
 	case <-delay.C:
 	case <-r.served:
-	case s := <-r.hurry:
-		r.hurry <- s // stop is not to wait either
+	case <-r.hurry:
 	}
 }
 
@@ -126,8 +140,8 @@ func (r *run) stop() error {
 	defer close(stopped)
 	go func() {
 		select {
-		case s := <-r.hurry:
-			hurry(fmt.Errorf("calls still running at the second signal (%s) were cut off", s))
+		case <-r.hurry:
+			hurry(errHurried)
 		case <-stopped:
 		}
 	}()
