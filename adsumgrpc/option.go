@@ -83,7 +83,7 @@ func WithServiceConfig(config string) Option {
 // config that is no JSON object is left for gRPC to refuse.
 func withBalancer(config string) string {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(config), &fields); err != nil {
+	if err := json.Unmarshal([]byte(config), &fields); err != nil || fields == nil {
 		return config
 	}
 	const key = "loadBalancingConfig"
