@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,14 +52,7 @@ func TestADriverForARegistryBehindANetworkConforms(t *testing.T) {
 		Registry: "roll, the registry of these tests",
 		Open:     openRoll,
 		URL: func(base string, endpoints ...string) string {
-			url := "roll://"
-			for i, endpoint := range endpoints {
-				if i > 0 {
-					url += ","
-				}
-				url += endpoint
-			}
-			return url + "/" + base
+			return "roll://" + strings.Join(endpoints, ",") + "/" + base
 		},
 		Endpoints: []string{host.front.Addr()},
 		TTL:       time.Second,
