@@ -28,7 +28,8 @@ type Options struct {
 	OnChange func()
 	// Window is for how long changes are gathered before the view is
 	// compiled again; 5 ms if zero, not at all if negative. The first
-	// change after a quiet time is applied at once.
+	// change after a quiet time is applied at once, and so is any while
+	// there is nobody to call.
 	Window time.Duration
 	// Rand is the source of random bits, safe for concurrent use, and Now
 	// the monotonic clock; for simulations.
@@ -54,8 +55,8 @@ type Balancer struct {
 	states    []state     // theirs
 	picker    Picker      // the last one built
 
-	timer      *time.Timer   // set while a compilation is due
-	compiledAt time.Duration // 0 before the first
+	timer      *time.Timer // set while a compilation is due
+	compiledAt time.Duration
 	closed     bool
 
 	notifying, changedAgain bool // of OnChange
@@ -186,7 +187,7 @@ func (b *Balancer) end(p Picked, outcome Outcome) {
 		p.Endpoint.inflight.Add(-1)
 	}
 	if observer := b.view.Load().observer; observer != nil {
-		if b.needs&Latency != 0 {
+		if b.needs&Latency != 0 && outcome.Latency == 0 {
 			outcome.Latency = b.env.Now() - p.start
 		}
 		observer.Done(p.Endpoint, outcome)

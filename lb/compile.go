@@ -64,14 +64,15 @@ func (b *Balancer) Close() {
 	}
 }
 
-// changed compiles at once after a quiet time, else when the window is over.
-// The caller holds mu, and calls notify after it.
+// changed compiles at once after a quiet time, and while there is nobody to
+// call; else when the window is over. The caller holds mu, and calls notify
+// after it.
 func (b *Balancer) changed() {
 	if b.closed || b.timer != nil {
 		return
 	}
 	quiet := b.env.Now() - b.compiledAt
-	if b.compiledAt == 0 || quiet >= b.opts.Window {
+	if quiet >= b.opts.Window || len(b.view.Load().endpoints) == 0 {
 		b.compile()
 		return
 	}
@@ -88,7 +89,7 @@ func (b *Balancer) changed() {
 
 // compile makes the view that picks read. The caller holds mu.
 func (b *Balancer) compile() {
-	b.compiledAt = max(b.env.Now(), 1)
+	b.compiledAt = b.env.Now()
 	need := callable
 	if b.opts.TrackReachable {
 		need |= reachable

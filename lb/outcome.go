@@ -9,7 +9,10 @@ import (
 // Outcome is how a call ended.
 type Outcome struct {
 	Result Result
-	// Latency is filled in by the balancer where the policy needs it.
+	// Latency is how long the endpoint took to answer. If zero, and the
+	// policy needs it, the balancer fills in the time from Pick to Done; a
+	// transport whose calls last longer than the answer takes, such as
+	// streams, fills it in itself.
 	Latency time.Duration
 	// Deadline is how long the caller was willing to wait, 0 if not
 	// known. A failure may be counted as having taken that long.

@@ -48,7 +48,7 @@ type Signals uint
 const (
 	// InFlight: count the calls under way to each endpoint.
 	InFlight Signals = 1 << iota
-	// Latency: time every call and report it in [Outcome.Latency].
+	// Latency: see to it that [Outcome.Latency] is there.
 	Latency
 )
 

@@ -1,6 +1,8 @@
 package lb
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -44,10 +46,18 @@ func (e *TriesError) Error() string {
 		}
 		b.WriteString(t.String())
 	}
-	if e.Ended != nil {
+	if e.Ended != nil && !errors.Is(e.Tries[len(e.Tries)-1].Err, e.Ended) {
 		fmt.Fprintf(&b, "; no other try: %v", e.Ended)
 	}
 	return b.String()
+}
+
+// Timeout tells, as [net.Error] does, that time ran out: for the last try, or
+// for all of them.
+func (e *TriesError) Timeout() bool {
+	var last interface{ Timeout() bool }
+	return errors.Is(e.Ended, context.DeadlineExceeded) ||
+		errors.As(e.Tries[len(e.Tries)-1].Err, &last) && last.Timeout()
 }
 
 // Unwrap returns the errors of all tries, the last one first, for it says what
