@@ -1,0 +1,96 @@
+package adsumhttp
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+// Option changes how a [Transport] calls. The defaults are good for
+// production.
+type Option func(*options)
+
+type options struct {
+	policy      lb.Policy
+	retry       lb.Retry
+	base        http.RoundTripper
+	http        *http.Transport // cloned for each service
+	tls         *tls.Config     // replaces http's, unless nil
+	host        func(service string) string
+	serverName  func(service string) string
+	idleTimeout time.Duration
+}
+
+func newOptions(opts []Option) options {
+	itself := func(service string) string { return service }
+	o := options{
+		policy:      lb.RoundRobin,
+		http:        tuned(),
+		host:        itself,
+		serverName:  itself,
+		idleTimeout: 10 * time.Minute,
+	}
+	for _, apply := range opts {
+		apply(&o)
+	}
+	return o
+}
+
+// tuned is what services inside a network are called with. Against the
+// standard library's default it keeps the connections of a burst instead of
+// two for each copy, gives up sooner on a copy that is not there, as there are
+// others, and asks no proxy.
+func tuned() *http.Transport {
+	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}
+	return &http.Transport{
+		DialContext:           dialer.DialContext,
+		MaxIdleConnsPerHost:   256,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// WithPolicy sets how copies are chosen; [lb.RoundRobin] if not given.
+func WithPolicy(policy lb.Policy) Option { return func(o *options) { o.policy = policy } }
+
+// WithRetry sets how often and for how long requests that are safe to send
+// again are tried; the zero [lb.Retry] if not given. Its times end when the
+// headers of an answer are there, and leave the body alone. One try,
+// lb.Retry{Max: 1}, turns it off.
+func WithRetry(retry lb.Retry) Option { return func(o *options) { o.retry = retry } }
+
+// WithBase hands requests that name no service to base: those with another
+// scheme than http and https, and with a host that has a port or a dot, or is
+// an address. Without it such a request fails with [ErrNotService], and a name
+// may have dots.
+func WithBase(base http.RoundTripper) Option { return func(o *options) { o.base = base } }
+
+// WithTLSConfig sets the roots and the certificates for TLS. Its ServerName is
+// replaced; see [WithServerName]. The config is cloned.
+func WithTLSConfig(config *tls.Config) Option {
+	return func(o *options) { o.tls = config.Clone() }
+}
+
+// WithHTTPTransport sets the transport whose settings every service's own
+// connections are made with. It is cloned, and not used itself.
+func WithHTTPTransport(t *http.Transport) Option { return func(o *options) { o.http = t.Clone() } }
+
+// WithHost sets the Host header of requests that set none themselves: the
+// service's name if not given.
+func WithHost(host func(service string) string) Option { return func(o *options) { o.host = host } }
+
+// WithServerName sets the name that the certificate of a service's copies must
+// bear: the service's name if not given.
+func WithServerName(name func(service string) string) Option {
+	return func(o *options) { o.serverName = name }
+}
+
+// WithIdleTimeout sets after how long a service that nobody called is let go,
+// with its watch, its connections and all that was learned of it; 10 minutes
+// if not given.
+func WithIdleTimeout(d time.Duration) Option { return func(o *options) { o.idleTimeout = d } }

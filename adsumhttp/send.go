@@ -1,0 +1,172 @@
+package adsumhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+// send sends the request until it is answered or must not be sent again.
+func (s *service) send(req *http.Request) (*http.Response, error) {
+	body := &requestBody{req: req}
+	defer body.finish()
+	call := lb.NewCall(req.Context())
+	call.Idempotent = idempotent(req) && body.replayable()
+
+	var last try
+	err := s.options.retry.Do(req.Context(), call, func(ctx context.Context) error {
+		last.discard()
+		last = try{service: s, req: req, body: body}
+		return last.do(ctx, call)
+	}, func(error) lb.Verdict { return last.verdict() })
+	if last.resp != nil && (err == nil || req.Context().Err() == nil) {
+		// Answered, be it with a status that would have been worth another
+		// try, had there been one.
+		return last.resp, nil
+	}
+	last.discard()
+	return nil, err
+}
+
+// try is one request to one endpoint.
+type try struct {
+	service *service
+	req     *http.Request
+	body    *requestBody
+	trace   trace
+	resp    *http.Response
+}
+
+// errUnavailable is the error of a try that was answered with a status that
+// makes another one worth it.
+type errUnavailable struct{ status string }
+
+func (e errUnavailable) Error() string { return "answered " + e.status }
+
+func (t *try) do(ctx context.Context, call *lb.Call) error {
+	picked, err := t.service.balancer.Pick(call)
+	if err != nil {
+		return err
+	}
+	body, err := t.body.next()
+	if err != nil {
+		picked.Done(lb.Outcome{Result: lb.Ignored})
+		return err
+	}
+	// The try's own context ends with the headers; the body's reader lives
+	// on the caller's.
+	reqCtx, cancel := context.WithCancelCause(t.req.Context())
+	detach := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
+	start := time.Now()
+	resp, err := t.service.http.RoundTrip(t.outgoing(reqCtx, picked.Endpoint, body))
+	if !detach() {
+		resp, err = tooLate(resp, err, ctx.Err())
+	}
+	outcome := lb.Outcome{Latency: time.Since(start)}
+	if deadline, ok := ctx.Deadline(); ok {
+		outcome.Deadline = deadline.Sub(start)
+	}
+	if err != nil {
+		cancel(nil)
+		outcome.Result = t.result(err)
+		picked.Done(outcome)
+		return err
+	}
+	if resp.StatusCode >= 500 {
+		outcome.Result = lb.Failure
+	}
+	t.answered(resp, picked, outcome, cancel)
+	if unavailable(resp.StatusCode) {
+		return errUnavailable{resp.Status}
+	}
+	return nil
+}
+
+// tooLate is what becomes of an answer, or of an error, when the try's context
+// has ended.
+func tooLate(resp *http.Response, err, ended error) (*http.Response, error) {
+	switch {
+	case err == nil:
+		resp.Body.Close()
+		return nil, ended
+	case errors.Is(err, ended):
+		return nil, err
+	default:
+		return nil, fmt.Errorf("%w: %w", ended, err)
+	}
+}
+
+// outgoing is the request as it goes to the endpoint.
+func (t *try) outgoing(ctx context.Context, ep *lb.Endpoint, body *attempt) *http.Request {
+	out := t.req.WithContext(t.trace.attach(ctx))
+	u := *t.req.URL
+	u.Scheme, u.Host = "http", ep.Addr()
+	if t.service.secure(ep) {
+		u.Scheme = "https"
+	}
+	out.URL = &u
+	if out.Host == "" || out.Host == t.req.URL.Host {
+		out.Host = t.service.options.host(t.service.key.service)
+	}
+	out.GetBody = t.req.GetBody
+	if body != nil {
+		out.Body = body
+	}
+	return out
+}
+
+// answered makes the response the caller's: the pick is done, and the request's
+// context let go, when its body is.
+func (t *try) answered(resp *http.Response, picked lb.Picked, outcome lb.Outcome, cancel context.CancelCauseFunc) {
+	resp.Request = withEndpoint(t.req, picked.Endpoint)
+	resp.Body = newResponseBody(resp.Body, func(err error) {
+		cancel(nil)
+		if err != nil {
+			outcome.Result = lb.ResultOf(t.req.Context(), err)
+		}
+		picked.Done(outcome)
+	})
+	t.resp = resp
+}
+
+// discard drops an answer in favour of another try. A short one is read to its
+// end, so that its connection can be used again.
+func (t *try) discard() {
+	if t.resp != nil {
+		io.CopyN(io.Discard, t.resp.Body, 2<<10)
+		t.resp.Body.Close()
+		t.resp = nil
+	}
+}
+
+// result judges the endpoint by an error. A request that was refused before a
+// connection was even asked for is the caller's own fault.
+func (t *try) result(err error) lb.Result {
+	if !t.trace.asked.Load() {
+		return lb.Ignored
+	}
+	return lb.ResultOf(t.req.Context(), err)
+}
+
+// verdict says when the request may be sent again after this try.
+func (t *try) verdict() lb.Verdict {
+	switch {
+	case t.resp != nil:
+		after := retryAfter(t.resp)
+		if after > maxRetryAfter {
+			return lb.Verdict{Safety: lb.Never}
+		}
+		return lb.Verdict{Safety: lb.IfIdempotent, After: after}
+	case !t.trace.asked.Load():
+		return lb.Verdict{Safety: lb.Never}
+	case t.trace.left.Load() || !t.body.ready():
+		return lb.Verdict{Safety: lb.IfIdempotent}
+	default:
+		return lb.Verdict{Safety: lb.Always}
+	}
+}

@@ -1,0 +1,102 @@
+package adsumhttp
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/lb"
+)
+
+// service is all that calls to one service share. Its connections are its own,
+// so that one whose certificate bears the name of this service never serves
+// another that has copies at the same address.
+type service struct {
+	key      key
+	options  *options
+	view     *adsum.View
+	balancer *lb.Balancer
+	http     *http.Transport
+
+	known   atomic.Bool // whether the balancer had a snapshot that says something
+	done    chan struct{}
+	running sync.WaitGroup
+
+	// Guarded by the Transport's mutex.
+	users  int
+	usedAt time.Time
+	idle   *time.Timer
+}
+
+func newService(k key, view *adsum.View, options *options) *service {
+	protocols := []string{"https"}
+	if k.scheme == "http" {
+		protocols = []string{"http", "https"}
+	}
+	s := &service{
+		key:      k,
+		options:  options,
+		view:     view,
+		balancer: lb.New(options.policy, lb.Options{Protocols: protocols}),
+		http:     options.http.Clone(),
+		done:     make(chan struct{}),
+	}
+	switch {
+	case options.tls != nil:
+		s.http.TLSClientConfig = options.tls.Clone()
+	case s.http.TLSClientConfig == nil:
+		s.http.TLSClientConfig = &tls.Config{}
+	}
+	s.http.TLSClientConfig.ServerName = options.serverName(k.service)
+	s.running.Go(s.follow)
+	return s
+}
+
+// follow hands every snapshot to the balancer.
+func (s *service) follow() {
+	for {
+		changed := s.view.Changed()
+		s.update(s.view.Snapshot())
+		select {
+		case <-changed:
+		case <-s.done:
+			return
+		}
+	}
+}
+
+func (s *service) update(snapshot *adsum.Snapshot) {
+	s.balancer.Update(snapshot)
+	if snapshot.Known() {
+		s.known.Store(true)
+	}
+}
+
+// ready waits until something is known of the service.
+func (s *service) ready(ctx context.Context) error {
+	if s.known.Load() {
+		return nil
+	}
+	if err := s.view.Ready(ctx); err != nil {
+		return err
+	}
+	s.update(s.view.Snapshot())
+	return nil
+}
+
+func (s *service) close() {
+	close(s.done)
+	s.running.Wait()
+	s.view.Close()
+	s.balancer.Close()
+	s.http.CloseIdleConnections()
+}
+
+// secure reports whether the endpoint is called by TLS.
+func (s *service) secure(ep *lb.Endpoint) bool {
+	return s.key.scheme == "https" || ep.Protocol() == "https"
+}

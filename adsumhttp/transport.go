@@ -1,0 +1,191 @@
+package adsumhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/lb"
+)
+
+// ErrNotService says that the host of a URL is not the name of a service.
+var ErrNotService = errors.New("not the name of a service")
+
+// Transport is an [http.RoundTripper] that calls services by their names. Make
+// one for a program and close it at the end. All methods are safe for
+// concurrent use.
+type Transport struct {
+	dir     *adsum.Directory
+	options options
+
+	mu       sync.Mutex
+	services map[key]*service
+	closed   bool
+	leaving  sync.WaitGroup // services being let go
+}
+
+// key tells apart what has endpoints of its own.
+type key struct{ service, scheme string }
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// NewTransport makes a Transport on the directory, which stays the caller's to
+// close. It does no I/O.
+func NewTransport(dir *adsum.Directory, opts ...Option) *Transport {
+	return &Transport{dir: dir, options: newOptions(opts), services: map[key]*service{}}
+}
+
+// RoundTrip sends the request to a copy of the service that its URL names. The
+// first request to a service waits, within its context, until something is
+// known of the service; later ones never wait for the registry.
+//
+// It fails with [ErrNotService], with [lb.ErrNoEndpoint] when there is nobody
+// to call, with what [adsum.Directory.Open] and [adsum.View.Ready] fail with,
+// with [adsum.ErrClosed], or with an [*lb.TriesError] that names every try.
+// The response's request is req, with a context that tells [EndpointOf].
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := t.names(req.URL); err != nil {
+		if t.options.base != nil {
+			return t.options.base.RoundTrip(req)
+		}
+		closeBody(req)
+		return nil, err
+	}
+	s, err := t.acquire(key{req.URL.Host, req.URL.Scheme})
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	defer t.release(s)
+	if err := s.ready(req.Context()); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	return s.send(req)
+}
+
+// names reports what keeps a URL from naming a service.
+func (t *Transport) names(u *url.URL) error {
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%w: scheme %q of %s; use http or https", ErrNotService, u.Scheme, u.Redacted())
+	}
+	if err := adsum.ValidateService(u.Host); err != nil {
+		return fmt.Errorf("%w: host %q: %w", ErrNotService, u.Host, err)
+	}
+	if _, err := netip.ParseAddr(u.Host); err == nil {
+		return fmt.Errorf("%w: host %q is an address", ErrNotService, u.Host)
+	}
+	if t.options.base != nil && strings.Contains(u.Host, ".") {
+		return fmt.Errorf("%w: host %q has a dot", ErrNotService, u.Host)
+	}
+	return nil
+}
+
+// acquire returns the service, which stays until it is released.
+func (t *Transport) acquire(k key) (*service, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, fmt.Errorf("call %s: transport %w", k.service, adsum.ErrClosed)
+	}
+	s := t.services[k]
+	if s == nil {
+		view, err := t.dir.Open(k.service)
+		if err != nil {
+			return nil, err
+		}
+		s = newService(k, view, &t.options)
+		t.services[k] = s
+	}
+	s.users++
+	return s, nil
+}
+
+// release lets the service go once nobody used it for the idle time. One timer
+// a service looks after that; calls only say when they were.
+func (t *Transport) release(s *service) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.users--
+	s.usedAt = time.Now()
+	if s.idle == nil && !t.closed {
+		s.idle = time.AfterFunc(t.options.idleTimeout, func() { t.letGo(s) })
+	}
+}
+
+func (t *Transport) letGo(s *service) {
+	t.mu.Lock()
+	left := t.options.idleTimeout - time.Since(s.usedAt)
+	if t.closed || s.users > 0 || left > 0 {
+		if !t.closed {
+			s.idle.Reset(max(left, t.options.idleTimeout/10))
+		}
+		t.mu.Unlock()
+		return
+	}
+	delete(t.services, s.key)
+	t.leaving.Add(1)
+	t.mu.Unlock()
+	s.close()
+	t.leaving.Done()
+}
+
+// CloseIdleConnections closes the connections that no request uses, those of
+// the base transport as well.
+func (t *Transport) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.services {
+		s.http.CloseIdleConnections()
+	}
+	if base, ok := t.options.base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
+}
+
+// Close lets all services go and closes their idle connections; requests under
+// way go on, new ones fail with [adsum.ErrClosed]. It leaves the directory and
+// the base transport open. A second call returns nil.
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	services := t.services
+	t.services, t.closed = nil, true
+	t.mu.Unlock()
+	for _, s := range services {
+		if s.idle != nil {
+			s.idle.Stop()
+		}
+		s.close()
+	}
+	t.leaving.Wait()
+	return nil
+}
+
+// EndpointOf returns the endpoint that answered, or nil if the response did
+// not come from a service.
+func EndpointOf(resp *http.Response) *lb.Endpoint {
+	if resp.Request == nil {
+		return nil
+	}
+	ep, _ := resp.Request.Context().Value(endpointKey{}).(*lb.Endpoint)
+	return ep
+}
+
+type endpointKey struct{}
+
+func withEndpoint(req *http.Request, ep *lb.Endpoint) *http.Request {
+	return req.WithContext(context.WithValue(req.Context(), endpointKey{}, ep))
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
