@@ -6,16 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/adsum-go/adsum/examples/book/bookpb"
 	"github.com/go-kit/kit/endpoint"
 	kitgrpc "github.com/go-kit/kit/transport/grpc"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
-
-	"github.com/adsum-go/adsum/adsumkit"
-	"github.com/adsum-go/adsum/examples/book/bookpb"
 )
 
 // query is what one request asks for, and answer what it gets.
@@ -52,24 +48,15 @@ func (d *dialer) factory(addr string) (endpoint.Endpoint, io.Closer, error) {
 	both := func(ctx context.Context, request any) (any, error) {
 		i, err := info(ctx, request)
 		if err != nil {
-			return nil, judged(err)
+			return nil, err
 		}
 		l, err := list(ctx, request)
 		if err != nil {
-			return nil, judged(err)
+			return nil, err
 		}
 		return answer{addr, i.(*bookpb.BookInfo), l.(*bookpb.BookList)}, nil
 	}
 	return both, conn, nil
-}
-
-// judged marks what another copy would answer as well: it is not asked.
-func judged(err error) error {
-	switch status.Code(err) {
-	case codes.NotFound, codes.InvalidArgument:
-		return adsumkit.Permanent(err)
-	}
-	return err
 }
 
 func encodeInfo(_ context.Context, request any) (any, error) {

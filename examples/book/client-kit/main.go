@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/adsumkit"
 	"github.com/adsum-go/adsum/examples/book"
 	"github.com/adsum-go/adsum/lb"
@@ -41,8 +42,8 @@ func call(ctx context.Context, requests int, openRegistry func() (adsum.Registry
 	copies := &dialer{}
 	endpointer := adsumkit.NewEndpointer(instancer, copies.factory)
 	defer endpointer.Close()
-	balancer := adsumkit.NewBalancer(endpointer, lb.RoundRobin)
-	request := adsumkit.Retry(3, 3*time.Second, balancer, adsumkit.Idempotent())
+	balancer := adsumkit.NewBalancer(endpointer, lb.RoundRobin, adsumkit.WithResult(adsumgrpc.Result))
+	request := adsumkit.Retry(3, 3*time.Second, balancer, adsumkit.Idempotent(), adsumkit.WithJudge(adsumgrpc.Verdict))
 
 	copies.waitConnected(ctx, 5*time.Second)
 	for i := range requests {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/health"
 )
 
@@ -46,5 +47,8 @@ func (c *checkFlags) parse(parsers health.Parsers) ([]health.Check, error) {
 
 // checkParsers lists the kinds of check that --check can name.
 func checkParsers() health.Parsers {
-	return health.Standard()
+	parsers := health.Standard()
+	parsers["grpc"] = adsumgrpc.ParseHealthCheck
+	parsers["grpcs"] = adsumgrpc.ParseHealthCheck
+	return parsers
 }
