@@ -7,6 +7,7 @@ replace (
 	github.com/adsum-go/adsum/adsumgrpc => ../adsumgrpc
 	github.com/adsum-go/adsum/adsumkit => ../adsumkit
 	github.com/adsum-go/adsum/etcd => ../etcd
+	github.com/adsum-go/adsum/examples => ../examples
 )
 
 require github.com/adsum-go/adsum v0.0.0-00010101000000-000000000000
@@ -15,6 +16,7 @@ require (
 	github.com/adsum-go/adsum/adsumgrpc v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/adsumkit v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/examples v0.0.0-00010101000000-000000000000
 	github.com/go-kit/kit v0.13.0
 	github.com/go-kit/log v0.2.1
 	github.com/go-zookeeper/zk v1.0.4

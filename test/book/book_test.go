@@ -42,8 +42,14 @@ func TestMain(m *testing.M) {
 	adsumtest.VerifyNoLeaks(m, adsumtest.AfterTests(func() { os.RemoveAll(dir) }))
 }
 
+// bookServer is one of the server programs, running.
+type bookServer struct {
+	*exec.Cmd
+	ended chan struct{}
+}
+
 // startServer returns once the server is registered.
-func startServer(t *testing.T, registry, kind string) {
+func startServer(t *testing.T, registry, kind string) *bookServer {
 	t.Helper()
 	log := &watchedLog{want: "INFO registered", found: make(chan struct{})}
 	cmd := exec.Command(filepath.Join(programs, "server-"+kind), "--registry", registry, "--listen", "127.0.0.1:0")
@@ -51,12 +57,19 @@ func startServer(t *testing.T, registry, kind string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s := &bookServer{cmd, make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		force := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
 		defer force.Stop()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("server-%s: %v\n%s", kind, err, log)
+		<-s.ended
+		status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if !cmd.ProcessState.Success() && status.Signal() != syscall.SIGKILL { // a test may kill it
+			t.Errorf("server-%s: %v\n%s", kind, cmd.ProcessState, log)
 		}
 	})
 	select {
@@ -64,6 +77,7 @@ func startServer(t *testing.T, registry, kind string) {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("server-%s did not register:\n%s", kind, log)
 	}
+	return s
 }
 
 // watchedLog tells when the wanted text was written.
