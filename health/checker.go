@@ -119,12 +119,14 @@ func (c *Checker) record(v *verdict, r Result) {
 		return
 	}
 	if v.status != before {
-		level := slog.LevelInfo
+		level, attrs := slog.LevelInfo, []any{"check", v.check.Name, "status", string(v.status), "before", string(before)}
 		if v.status == adsum.Critical {
 			level = slog.LevelWarn
 		}
-		c.log.Log(context.Background(), level, "health check changed", "check", v.check.Name,
-			"status", string(v.status), "before", string(before), "reason", v.reason)
+		if v.reason != "" {
+			attrs = append(attrs, "reason", v.reason)
+		}
+		c.log.Log(context.Background(), level, "health check changed", attrs...)
 	}
 	status, reason := c.combine()
 	if status == c.status && reason == c.reason {
