@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,8 +73,8 @@ func (r *Registry) openOwn(ctx context.Context, k keys, since int64, publicOnly 
 }
 
 // inspect compares the registry with what this lease holds, and acts: it
-// gives the lease up, or brings the records in line with an override. It
-// returns the revision it looked at.
+// gives the lease up, or brings the records in line with what the owner and an
+// override say. It returns the revision it looked at.
 func (l *lease) inspect() (int64, error) {
 	if err := l.acquire(l.ctx); err != nil {
 		return 0, err
@@ -87,7 +88,7 @@ func (l *lease) inspect() (int64, error) {
 		l.giveUp(err)
 		return 0, err
 	}
-	if p.override != l.override {
+	if p.override != l.override || !l.says(p) {
 		before := l.override
 		l.override = p.override
 		if err := l.rewrite(l.ctx); err != nil {
@@ -99,6 +100,12 @@ func (l *lease) inspect() (int64, error) {
 		}
 	}
 	return p.revision, nil
+}
+
+// says tells whether the records are as this lease wrote them. On a registry
+// restored from a backup they may be older.
+func (l *lease) says(p place) bool {
+	return bytes.Equal(p.public.GetValue(), l.held.public) && bytes.Equal(p.record.GetValue(), l.held.record)
 }
 
 // giveUp loses the lease. One that was superseded has nothing left to keep;
