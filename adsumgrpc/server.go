@@ -2,6 +2,7 @@ package adsumgrpc
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 
@@ -53,7 +54,13 @@ func newServer(srv *grpc.Server, listener net.Listener) *server {
 
 func (s *server) Addr() net.Addr { return s.listener.Addr() }
 
-func (s *server) Serve() error { return s.Server.Serve(s.listener) }
+func (s *server) Serve() error {
+	err := s.Server.Serve(s.listener)
+	if errors.Is(err, grpc.ErrServerStopped) {
+		return nil // stopped before it began
+	}
+	return err
+}
 
 func (s *server) SetServing(serving bool) {
 	if s.health == nil {

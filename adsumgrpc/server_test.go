@@ -191,6 +191,22 @@ func (ownHealth) Check(context.Context, *healthpb.HealthCheckRequest) (*healthpb
 	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}, nil
 }
 
+func TestServeThatIsStoppedAtOnceEndsWell(t *testing.T) {
+	f := newFleet(t)
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	for range 20 { // the stop may come before or after the beginning
+		err := adsumgrpc.Serve(ctx, grpc.NewServer(), listen(t), f.registry.Client(), adsum.Instance{Service: "echo"},
+			lifecycle.WithSignals(), lifecycle.WithLogger(quiet), lifecycle.WithDrainDelay(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(f.registry.Records("echo")); n != 0 {
+		t.Errorf("%d records left", n)
+	}
+}
+
 func TestServeEndsWhenTheListenerFails(t *testing.T) {
 	f := newFleet(t)
 	listener := listen(t)
