@@ -12,20 +12,30 @@ import (
 	"github.com/adsum-go/adsum/lb"
 )
 
-// call is one call on its way: it goes in the context from the interceptor,
-// where it starts, to the picker, which has the last word of every try.
+// call is one call on its way. It is its own context, by which it gets from
+// the interceptor, where it starts, to the picker, which has the last word of
+// every try.
 type call struct {
-	lb.Call
+	context.Context
+	*lb.Call
 	trailer metadata.MD // of the last try that failed
 }
 
 type callKey struct{}
 
-// newCall starts a call of a method, and returns the context to make it with.
-func (s *settings) newCall(ctx context.Context, method string) (*call, context.Context) {
-	c := &call{Call: *lb.NewCall(ctx)}
+// newCall starts a call of a method.
+func (s *settings) newCall(ctx context.Context, method string) *call {
+	c := &call{Context: ctx, Call: lb.NewCall(ctx)}
 	c.Idempotent = s.isIdempotent(method)
-	return c, context.WithValue(ctx, callKey{}, c)
+	return c
+}
+
+// Value is the context's, and the call itself for whoever asks for that.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
 }
 
 // callOf returns the call that ctx carries, or nil.
@@ -39,7 +49,7 @@ func (c *call) pickBy() *lb.Call {
 	if c == nil {
 		return nil
 	}
-	return &c.Call
+	return c.Call
 }
 
 // failed keeps what the server says in the trailer of a try that failed.

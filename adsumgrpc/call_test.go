@@ -47,7 +47,7 @@ func BenchmarkPick(b *testing.B) {
 		<-progress
 	}
 	picker := f.conn.last.Picker
-	_, ctx := f.resolver.settings.newCall(context.Background(), "/echo.Echo/Look")
+	ctx := f.resolver.settings.newCall(context.Background(), "/echo.Echo/Look")
 	b.ReportAllocs()
 	for b.Loop() {
 		picked, err := picker.Pick(balancer.PickInfo{FullMethodName: "/echo.Echo/Look", Ctx: ctx})

@@ -27,7 +27,8 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	if p.engine == nil {
 		return balancer.PickResult{}, p.nobody(lb.ErrNoEndpoint)
 	}
-	c := callOf(info.Ctx)
+	ctx := info.Ctx
+	c := callOf(ctx)
 	picked, err := p.engine.Pick(c.pickBy())
 	if err != nil {
 		if len(p.engine.Callable()) > 0 {
@@ -36,14 +37,14 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		return balancer.PickResult{}, p.nobody(err)
 	}
 	l := picked.Endpoint.Attached().(*link)
-	allowed := allowance(info.Ctx)
+	allowed := allowance(ctx)
 	return balancer.PickResult{
 		SubConn: l.conn,
 		Done: func(done balancer.DoneInfo) {
 			if done.Err != nil {
 				c.failed(done.Trailer)
 			}
-			picked.Done(outcome(info.Ctx, done, allowed))
+			picked.Done(outcome(ctx, done, allowed))
 		},
 	}, nil
 }

@@ -11,8 +11,8 @@ import (
 
 // unary tries a call again where that is safe.
 func (s *settings) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	c, ctx := s.newCall(ctx, method)
-	err := s.retry.Do(ctx, &c.Call, func(ctx context.Context) error {
+	c := s.newCall(ctx, method)
+	err := s.retry.Do(c, c.Call, func(ctx context.Context) error {
 		c.trailer = nil
 		return invoke(ctx, method, req, reply, conn, opts...)
 	}, c.verdict)

@@ -16,8 +16,8 @@ import (
 // stream opens a stream. Where only the server streams and the call is safe to
 // send again, the stream is opened again until its first message arrives.
 func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	c, ctx := s.newCall(ctx, method)
-	first, err := open(ctx, desc, conn, method, opts...)
+	c := s.newCall(ctx, method)
+	first, err := open(c, desc, conn, method, opts...)
 	c.report(opts)
 	if err != nil {
 		return nil, s.explain(conn, err)
@@ -26,9 +26,9 @@ func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc
 		return first, nil
 	}
 	stream := &serverStream{
-		ctx: ctx, call: c, retry: s.retry,
+		call: c, retry: s.retry,
 		open: func() (grpc.ClientStream, error) {
-			again, err := open(ctx, desc, conn, method, opts...)
+			again, err := open(c, desc, conn, method, opts...)
 			c.report(opts)
 			return again, err
 		},
@@ -43,7 +43,6 @@ func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc
 // one, as long as no message of it was handed over. Like every stream, it may
 // be sent to and received from by one goroutine each.
 type serverStream struct {
-	ctx   context.Context
 	call  *call
 	retry lb.Retry
 	open  func() (grpc.ClientStream, error)
@@ -74,7 +73,7 @@ func (s *serverStream) receiveAgain(m any, cause error) error {
 	s.call.Tried = append(s.call.Tried, failed)
 	cause = fmt.Errorf("%v: %w", failed, cause)
 	again, ended := false, false
-	err := s.retry.Do(s.ctx, &s.call.Call, func(context.Context) error {
+	err := s.retry.Do(s.call, s.call.Call, func(context.Context) error {
 		if !again { // the first try is what has failed already
 			again = true
 			return cause
