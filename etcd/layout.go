@@ -90,6 +90,7 @@ func (l layout) split(key string) (service, id string, k kind) {
 
 // idOfKey makes an id of whatever foreign programs put behind the service's
 // prefix: a key that is no id has its odd characters, and '%', written as %XX.
+// A dot is odd in "." and "..".
 func idOfKey(rest string) string {
 	if adsum.ValidateID(rest) == nil {
 		return rest
@@ -98,7 +99,7 @@ func idOfKey(rest string) string {
 	var b strings.Builder
 	for i := range len(rest) {
 		c := rest[i]
-		if c != '%' && adsum.ValidateID("x"+string(rune(c))) == nil {
+		if c != '%' && (c != '.' || len(rest) > 2) && adsum.ValidateID("x"+string(rune(c))) == nil {
 			b.WriteByte(c)
 			continue
 		}

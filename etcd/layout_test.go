@@ -65,3 +65,31 @@ func TestForeignKeysBecomeIDsAndBack(t *testing.T) {
 		}
 	}
 }
+
+func FuzzForeignKeysBecomeIDs(f *testing.F) {
+	for _, rest := range []string{"10.0.0.1:80", "http://10.0.0.1:7011", "a b%", "\x1b[31m", "..", "%2F", "a/b"} {
+		f.Add(rest)
+	}
+	f.Fuzz(func(t *testing.T, rest string) {
+		l, err := newLayout("", "/services")
+		if err != nil {
+			t.Fatal(err)
+		}
+		service, id, k := l.split("/services/book/" + rest)
+		if rest == "" || k != publicRecord || service != "book" {
+			if rest != "" {
+				t.Fatalf("%q is split into %q, %q, %d", rest, service, id, k)
+			}
+			return
+		}
+		if len(id) > 255 {
+			return // refused when it is decoded
+		}
+		if err := adsum.ValidateID(id); err != nil {
+			t.Errorf("%q becomes %q: %v", rest, id, err)
+		}
+		if key, ok := l.foreignKey("book", id); id != rest && (!ok || key != "/services/book/"+rest) {
+			t.Errorf("%q becomes %q and goes back to %q, %t", rest, id, key, ok)
+		}
+	})
+}

@@ -149,6 +149,9 @@ func (l *lease) lose(why error) {
 		return
 	}
 	l.err = fmt.Errorf("etcd: %s: %w", l.name, why)
+	if errors.Is(why, adsum.ErrSuperseded) {
+		l.r.forget(l.claim.Owner, l.id) // it does not come back
+	}
 	l.cancel()
 	close(l.lost)
 }

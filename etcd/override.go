@@ -2,13 +2,13 @@ package etcd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/codec"
 )
 
 // Override implements [adsum.Overrider]. An owner of this library obeys: its
@@ -16,19 +16,16 @@ import (
 // leave it too. A foreign owner's record stays where it is; only readers of
 // this library see the override.
 func (r *Registry) Override(ctx context.Context, service, id string, o adsum.Override) error {
-	if err := errors.Join(adsum.ValidateService(service), adsum.ValidateID(id), o.Validate()); err != nil {
+	value, err := codec.EncodeOverride(o)
+	if err := errors.Join(adsum.ValidateService(service), adsum.ValidateID(id), err); err != nil {
 		return err
 	}
 	key := r.layout.keys(service, id).override
-	op := clientv3.OpDelete(key)
-	if o != (adsum.Override{}) {
-		value, err := json.Marshal(o)
-		if err != nil {
-			return err
-		}
-		op = clientv3.OpPut(key, string(value))
+	op := clientv3.OpPut(key, string(value))
+	if o == (adsum.Override{}) {
+		op = clientv3.OpDelete(key)
 	}
-	_, err := r.commit(ctx, nil, []clientv3.Op{op}, nil)
+	_, err = r.commit(ctx, nil, []clientv3.Op{op}, nil)
 	return r.explain(fmt.Sprintf("override %s/%s", service, id), err)
 }
 

@@ -38,7 +38,7 @@ func (r *Registry) look(ctx context.Context, k keys, publicOnly bool) (place, er
 	p.public, p.record = found[0], found[1]
 	if found[2] != nil {
 		// A broken override is shown by every watch; here it is none.
-		p.override, _ = parseOverride(found[2].Value)
+		p.override, _ = codec.DecodeOverride(found[2].Value)
 	}
 	return p, nil
 }

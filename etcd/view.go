@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -97,7 +96,7 @@ func (v *view) put(kv *mvccpb.KeyValue) {
 	delete(v.bad, key)
 	v.dirty[id] = true
 	if k == override {
-		o, err := parseOverride(kv.Value)
+		o, err := codec.DecodeOverride(kv.Value)
 		if err != nil {
 			v.bad[key] = err
 			delete(v.overrides, id)
@@ -117,14 +116,6 @@ func (v *view) put(kv *mvccpb.KeyValue) {
 		delete(v.left, id)
 	}
 	v.records[side][id] = entry{&record.Instance, kv.ModRevision}
-}
-
-func parseOverride(value []byte) (adsum.Override, error) {
-	var o adsum.Override
-	if err := json.Unmarshal(value, &o); err != nil {
-		return o, fmt.Errorf("no override: %w", err)
-	}
-	return o, o.Validate()
 }
 
 func (v *view) torn() bool { return len(v.left) > 0 }
