@@ -1,0 +1,129 @@
+package foreign_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/adsum-go/adsum/adsumtest"
+)
+
+func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// build builds a program of this folder; modfile chooses its versions.
+func build(t *testing.T, program, modfile string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), program)
+	command := exec.Command("go", "build", "-modfile="+modfile, "-o", binary, ".")
+	command.Dir = program
+	command.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("build %s with %s: %v\n%s", program, modfile, err, out)
+	}
+	return binary
+}
+
+// program is a running foreign program. It ends when its input does.
+type program struct {
+	t     *testing.T
+	stdin io.WriteCloser
+	lines chan string // of its output; closed at its end
+	wait  func() error
+}
+
+func start(t *testing.T, binary string, args ...string) *program {
+	t.Helper()
+	command := exec.Command(binary, args...)
+	var complaint strings.Builder
+	command.Stderr = &complaint
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &program{t: t, stdin: stdin, lines: make(chan string, 1000)}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer close(p.lines)
+		for scanner := bufio.NewScanner(stdout); scanner.Scan(); {
+			p.lines <- scanner.Text()
+		}
+	}()
+	ended := false
+	p.wait = func() error {
+		if ended {
+			return nil
+		}
+		ended = true
+		<-read
+		if err := command.Wait(); err != nil {
+			return fmt.Errorf("%s %s: %w: %s", filepath.Base(binary), args[0], err, complaint.String())
+		}
+		return nil
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		hung := time.AfterFunc(patience, func() { _ = command.Process.Kill() })
+		defer hung.Stop()
+		if err := p.wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// end ends the program's input and waits until it is gone.
+func (p *program) end() {
+	p.t.Helper()
+	_ = p.stdin.Close()
+	if err := p.wait(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// line waits for the next line of output.
+func (p *program) line() string {
+	p.t.Helper()
+	select {
+	case line, ok := <-p.lines:
+		if !ok {
+			p.t.Fatalf("the program ended: %v", p.wait())
+		}
+		return line
+	case <-time.After(patience):
+		p.t.Fatal("no further output")
+	}
+	return ""
+}
+
+// until reads lines up to one.
+func (p *program) until(want string) {
+	p.t.Helper()
+	for p.line() != want {
+	}
+}
+
+// ask writes a line and returns the answer.
+func (p *program) ask() string {
+	p.t.Helper()
+	if _, err := fmt.Fprintln(p.stdin, "next"); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.line()
+}
