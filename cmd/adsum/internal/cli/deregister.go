@@ -27,7 +27,8 @@ keeps comes back: the command waits a moment to see, says so, and then exits
 with 3. Stop that process, or drain it, instead.`,
 		Example: `  adsum deregister book 10.0.0.5:50051
   adsum instances book --all -o name | xargs -n 1 adsum deregister book`,
-		Args: exactArgs(2),
+		Args:              exactArgs(2),
+		ValidArgsFunction: f.completeInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Service, opts.ID = args[0], args[1]
 			if runF != nil {

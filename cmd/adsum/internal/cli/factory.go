@@ -36,7 +36,9 @@ func (f *Factory) registryURL() string {
 }
 
 // Colours tells whether standard output is to be coloured.
-func (f *Factory) Colours() bool { return f.OutTerminal && !f.NoColor }
+func (f *Factory) Colours() bool {
+	return f.OutTerminal && !f.NoColor && os.Getenv("TERM") != "dumb"
+}
 
 // Notef writes a line for people to Err. What it says may come from anywhere.
 func (f *Factory) Notef(format string, args ...any) {

@@ -35,7 +35,8 @@ Without any instance to list the exit code is 4.`,
 		Example: `  adsum instances book
   adsum instances book --all -o wide
   adsum instances book --tag canary -o json | jq -r '.[].addr'`,
-		Args: exactArgs(1),
+		Args:              exactArgs(1),
+		ValidArgsFunction: f.completeService,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Service = args[0]
 			if runF != nil {

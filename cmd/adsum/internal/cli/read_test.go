@@ -207,3 +207,29 @@ func TestHelpDoesNotPrintThePasswordOfTheEnvironment(t *testing.T) {
 		t.Error(r.out)
 	}
 }
+
+func TestShellsCompleteServicesAndInstances(t *testing.T) {
+	b := newBench(t)
+	b.register(adsum.Instance{Service: "book", Addr: "127.0.0.1:1"})
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"instances", ""}, "book\n:4\n"},
+		{[]string{"watch", "book", ""}, ":4\n"},
+		{[]string{"deregister", "book", ""}, "127.0.0.1:1\n:4\n"},
+		{[]string{"services", "-o", "j"}, "table\nwide\njson\njsonl\nyaml\nname\n:4\n"},
+	} {
+		if r := b.run(append([]string{"__complete"}, c.args...)...); r.code != 0 || r.out != c.want {
+			t.Errorf("%q: exit %d, %q", c.args, r.code, r.out)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if r := b.run("completion", shell); r.code != 0 || !strings.Contains(r.out, "adsum") {
+			t.Errorf("%s: exit %d, %s", shell, r.code, r.err)
+		}
+	}
+	if r := b.run("completion", "csh"); r.code != 1 {
+		t.Errorf("csh: exit %d, want 1", r.code)
+	}
+}

@@ -30,7 +30,8 @@ When nothing serves, nothing is printed and the exit code is 4.`,
 		Example: `  adsum resolve book
   adsum resolve book --protocol grpc
   curl "http://$(adsum resolve web | shuf -n 1)/"`,
-		Args: exactArgs(1),
+		Args:              exactArgs(1),
+		ValidArgsFunction: f.completeService,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Service = args[0]
 			if runF != nil {

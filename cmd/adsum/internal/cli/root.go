@@ -49,6 +49,8 @@ found, 5 waited too long.`,
 	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "log what the library sees")
 	flags.BoolVar(&f.NoColor, "no-color", os.Getenv("NO_COLOR") != "", "no colours; also NO_COLOR")
 
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
+
 	cmd.AddCommand(
 		newCmdDemo(f, nil),
 		newCmdDemoServer(f, nil),

@@ -33,7 +33,8 @@ Without a first answer within --timeout the command ends; later it waits for
 ever.`,
 		Example: `  adsum watch book
   adsum watch book -o jsonl | jq -c '{time, total, stale}'`,
-		Args: exactArgs(1),
+		Args:              exactArgs(1),
+		ValidArgsFunction: f.completeService,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Service = args[0]
 			if runF != nil {
