@@ -11,8 +11,12 @@ import (
 	"github.com/adsum-go/adsum/examples/book/bookpb"
 )
 
-// Service is the name under which every server registers.
-const Service = "book"
+// Service is the name under which the servers register that speak gRPC, and
+// WebService that of the ones that speak HTTP.
+const (
+	Service    = "book"
+	WebService = "book-web"
+)
 
 // defaultLimit is how many books a page has if the caller does not say.
 const defaultLimit = 10

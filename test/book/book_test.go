@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "adsum-book-")
 	if err == nil {
 		programs = dir
-		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./book/server-grpc", "./book/server-kit", "./book/client-grpc", "./book/client-kit")
+		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./book/server-grpc", "./book/server-kit", "./book/server-http",
+			"./book/client-grpc", "./book/client-kit", "./book/client-http")
 		build.Dir = "../../examples"
 		var out []byte
 		if out, err = build.CombinedOutput(); err != nil {
@@ -139,6 +140,14 @@ bookId: 2  =>  bookName: 21天精通java
 	return addrs
 }
 
+func TestTheClientOverHTTPCallsItsServersInTurn(t *testing.T) {
+	etcd := servers.StartEtcd(t, servers.EtcdOptions{})
+	registry := "etcd://" + etcd.Addr() + "/services"
+	startServer(t, registry, "http")
+	startServer(t, registry, "http")
+	alternate(t, "http", callers(t, registry, "http"))
+}
+
 func TestAnyServerWorksWithAnyClientAndRequestsAlternate(t *testing.T) {
 	etcd := servers.StartEtcd(t, servers.EtcdOptions{})
 	for _, copies := range [][2]string{{"grpc", "grpc"}, {"kit", "kit"}, {"grpc", "kit"}} {
@@ -148,17 +157,22 @@ func TestAnyServerWorksWithAnyClientAndRequestsAlternate(t *testing.T) {
 				startServer(t, registry, kind)
 			}
 			for _, client := range []string{"grpc", "kit"} {
-				addrs := callers(t, registry, client)
-				if len(addrs) != 8 {
-					t.Fatalf("client-%s made %d requests, want 8", client, len(addrs))
-				}
-				for i, addr := range addrs {
-					if addrs[i%2] != addr || addrs[0] == addrs[1] {
-						t.Errorf("client-%s: requests do not alternate: %q", client, addrs)
-						break
-					}
-				}
+				alternate(t, client, callers(t, registry, client))
 			}
 		})
+	}
+}
+
+// alternate checks that 8 requests went to two copies in turn.
+func alternate(t *testing.T, client string, addrs []string) {
+	t.Helper()
+	if len(addrs) != 8 {
+		t.Fatalf("client-%s made %d requests, want 8", client, len(addrs))
+	}
+	for i, addr := range addrs {
+		if addrs[i%2] != addr || addrs[0] == addrs[1] {
+			t.Errorf("client-%s: requests do not alternate: %q", client, addrs)
+			return
+		}
 	}
 }
