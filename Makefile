@@ -40,6 +40,13 @@ test-servers: ## Build and download the registries that the tests run against
 test-real: ## Run the tests on the real registries, once test-servers is done
 	$(step) "tests on real servers" go test -race -timeout 20m $(TESTFLAGS) ./test/...
 
+.PHONY: conformance
+conformance: test-servers ## Run the conformance suite on every driver and write docs/conformance.md
+	rm -rf bin/conformance
+	$(step) "conformance" env ADSUM_CONFORMANCE_DIR=$(CURDIR)/bin/conformance \
+		go test -race -count=1 -p 1 -parallel 8 -timeout 30m -run 'TestConformance$$' ./memory ./test/...
+	go run ./test/conformance -reports bin/conformance
+
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	$(step) "fuzz targets" scripts/fuzz $(FUZZTIME)
 
