@@ -21,6 +21,9 @@ import (
 // and stops. See [lifecycle.Run] for the options and the errors, and for what
 // happens to an empty Addr.
 //
+// A server with transport security should say so, and no client of this
+// package will call it in clear: Endpoints: map[string]string{"grpcs": ""}.
+//
 // It adds gRPC's health service to srv, unless srv has one, whose states are
 // then its owner's to set. Register services before.
 func Serve(ctx context.Context, srv *grpc.Server, listener net.Listener, registry adsum.Registry, in adsum.Instance, opts ...lifecycle.Option) error {

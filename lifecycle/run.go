@@ -16,8 +16,9 @@ import (
 // server down in order and returns nil, or an [*Error] for each step that
 // failed. It closes server in any case.
 //
-// An empty in.Addr is filled in by [adsum.AdvertiseAddr]. A bad instance is
-// refused before anything is served. A registry that is down stops nothing:
+// An empty in.Addr is filled in by [adsum.AdvertiseAddr], and so is every
+// endpoint that is named without an address. A bad instance is refused before
+// anything is served. A registry that is down stops nothing:
 // the server serves, and is registered when the registry is back.
 func Run(ctx context.Context, server Server, registry adsum.Registry, in adsum.Instance, opts ...Option) error {
 	r := &run{
@@ -71,7 +72,8 @@ var (
 	errHurried = errors.New("calls still running at the second signal were cut off")
 )
 
-// complete fills in the address and checks the instance, before any I/O.
+// complete fills in what the listener knows and checks the instance, before
+// any I/O.
 func (r *run) complete(in *adsum.Instance) error {
 	if in.Addr == "" {
 		addr, why, err := adsum.AdvertiseAddr(r.server.Addr().String())
@@ -80,6 +82,12 @@ func (r *run) complete(in *adsum.Instance) error {
 		}
 		in.Addr = addr
 		r.logger.Info("advertising", "service", in.Service, "addr", addr, "reason", why)
+	}
+	*in = in.Clone() // the endpoints are the caller's
+	for protocol, addr := range in.Endpoints {
+		if addr == "" {
+			in.Endpoints[protocol] = in.Addr
+		}
 	}
 	return in.Validate()
 }

@@ -250,10 +250,15 @@ func TestRunRefusesABadInstanceBeforeItServes(t *testing.T) {
 func TestRunAdvertisesWhereTheServerListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var registration *adsum.Registration
-		run := start(t, adsum.Instance{Service: "book"}, nil,
+		endpoints := map[string]string{"grpcs": "", "http": "127.0.0.1:8080"}
+		run := start(t, adsum.Instance{Service: "book", Endpoints: endpoints}, nil,
 			lifecycle.OnRegister(func(r *adsum.Registration) { registration = r }))
-		if addr := registration.Instance().Addr; addr != "127.0.0.1:50051" {
-			t.Errorf("advertised %s", addr)
+		in := registration.Instance()
+		if in.Addr != "127.0.0.1:50051" || in.Endpoints["grpcs"] != in.Addr || in.Endpoints["http"] != "127.0.0.1:8080" {
+			t.Errorf("advertised %s and %v", in.Addr, in.Endpoints)
+		}
+		if endpoints["grpcs"] != "" {
+			t.Error("the caller's map was changed")
 		}
 		run.end()
 		if err := <-run.returned; err != nil {
