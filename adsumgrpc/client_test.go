@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumgrpc"
@@ -351,6 +352,79 @@ func TestWaitConnectedSaysWhatIsMissing(t *testing.T) {
 		t.Errorf("foreign connection: error %v", err)
 	}
 }
+
+func TestAClientThatStartsWhileTheRegistryIsDownCallsFromDisk(t *testing.T) {
+	f := newFleet(t)
+	c := f.start(1)[0]
+	folder := t.TempDir()
+	before := adsum.NewDirectory(f.registry.Client(), adsum.WithLogger(quiet), adsum.WithCache(folder))
+	if _, err := before.Snapshot(soon(t), "echo"); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.registry.Down()
+	after := adsum.NewDirectory(f.registry.Client(), adsum.WithLogger(quiet), adsum.WithCache(folder))
+	defer after.Close()
+	_, client := f.clientAtOnce(after)
+	if got := look(t, client); got != c.name {
+		t.Errorf("answered by %s, want %s", got, c.name)
+	}
+}
+
+func TestThePolicyLearnsHowCallsEnd(t *testing.T) {
+	f := newFleet(t)
+	c := f.start(1)[0]
+	learned := make(learner, 1)
+	_, client := f.client(adsumgrpc.WithPolicy(learned), adsumgrpc.WithRetry(lb.Retry{Max: 1}))
+	call := func(ctx context.Context, fail error) lb.Outcome {
+		c.set(func(c *copy) { c.fail = fail })
+		client.Look(ctx, &echopb.Request{})
+		return <-learned
+	}
+	for want, err := range map[lb.Result]error{lb.Success: nil, lb.Failure: errBusy} {
+		if got := call(t.Context(), err); got.Result != want || got.Deadline != 0 || got.Latency <= 0 {
+			t.Errorf("%v: learned %+v, want result %v, a latency and no deadline", err, got, want)
+		}
+	}
+	if got := call(t.Context(), status.Error(codes.NotFound, "no such book")); got.Result != lb.Success {
+		t.Errorf("an answer: learned %+v", got)
+	}
+	c.set(func(c *copy) { c.hold = make(chan struct{}) })
+	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if got := call(limited, nil); got.Result != lb.Failure || got.Deadline <= 0 || got.Deadline > 50*time.Millisecond {
+		t.Errorf("a deadline missed: learned %+v", got)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	<-c.arrived // a token of the calls before
+	go func() {
+		<-c.arrived
+		leave()
+	}()
+	if got := call(gone, nil); got.Result != lb.Ignored {
+		t.Errorf("a caller that left: learned %+v", got)
+	}
+}
+
+// learner is a policy that passes on what it learns.
+type learner chan lb.Outcome
+
+func (learner) Name() string { return "learner" }
+
+func (learner) Needs() lb.Signals { return lb.Latency }
+
+func (l learner) Build(_ *lb.Env, endpoints []*lb.Endpoint, _ lb.Picker) lb.Picker {
+	return learning{one{endpoints[0]}, l}
+}
+
+type learning struct {
+	one
+	told learner
+}
+
+func (l learning) Done(_ *lb.Endpoint, outcome lb.Outcome) { l.told <- outcome }
 
 func TestTwoClientsOfOneDirectoryShareItsWatch(t *testing.T) {
 	f := newFleet(t)
