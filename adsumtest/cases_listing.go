@@ -20,6 +20,11 @@ func firstSnapshotIsComplete(s *scene) {
 		s.publish(in)
 		ids = append(ids, in.ID)
 	}
+	if s.caps.Register {
+		longer := s.instance(99) // a service whose name begins with this one's
+		longer.Service += "store"
+		s.lease(s.client(), longer, newOwner())
+	}
 	s.observe(s.client(), s.service).see("all that was published", s.propagation(), lists(ids...))
 	// Another client, of a registry that is known to have them all by now.
 	first := s.observe(s.client(), s.service).first()

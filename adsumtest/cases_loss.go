@@ -1,6 +1,7 @@
 package adsumtest
 
 import (
+	"errors"
 	"time"
 
 	"github.com/adsum-go/adsum"
@@ -86,6 +87,19 @@ func (s *scene) deleteRecord(id string) {
 	s.must(remover.Remove(s.bounded(), s.service, id))
 }
 
+// removerMissesNothing checks that a Remover says when there is nothing to
+// remove.
+func (s *scene) removerMissesNothing() {
+	s.Helper()
+	remover, ok := s.client().(adsum.Remover)
+	if !ok {
+		return
+	}
+	if err := remover.Remove(s.bounded(), s.service, "nobody"); !errors.Is(err, adsum.ErrNotFound) {
+		s.Errorf("removing a record that is not there: %v, want ErrNotFound", err)
+	}
+}
+
 func deletedRecordIsRestored(s *scene) {
 	in := s.instance(1)
 	reg := s.register(s.client(), in, s.TTL)
@@ -105,6 +119,7 @@ func deletedRecordIsRestored(s *scene) {
 	})
 	s.measured("deleted→restored", time.Since(start))
 	s.observe(s.client(), s.service).see("it again", s.propagation(), lists(in.ID))
+	s.removerMissesNothing()
 }
 
 func wipedRegistryIsFilledAndHeard(s *scene) {

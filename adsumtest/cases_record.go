@@ -189,27 +189,40 @@ func failingHidesPassingRestores(s *scene) {
 
 func drainingThenPassingRestores(s *scene) {
 	statusComesAndGoes(s, adsum.Draining, "shutting down")
-	overrider, ok := s.client().(adsum.Overrider)
-	if !ok {
-		return
+	if overrider, ok := s.client().(adsum.Overrider); ok {
+		operatorDrainsAndUndoes(s, overrider)
 	}
-	// The same by an operator, who has the last word until it is undone.
-	id := s.instance(1).ID
+}
+
+// operatorDrainsAndUndoes is a drain by an operator, whose word wins over the
+// instance's own, outlives its registration, and stays until it is undone.
+func operatorDrainsAndUndoes(s *scene, operator adsum.Overrider) {
+	in := s.instance(3)
+	reg := s.register(s.client(), in, s.longTTL())
 	v := s.view(s.client())
-	word := adsum.Override{Status: adsum.Draining, Reason: "maintenance"}
-	s.must(overrider.Override(s.bounded(), s.service, id, word))
-	v.see("the operator's drain", s.propagation(), func(snapshot *adsum.Snapshot) bool {
-		in, ok := snapshot.Get(id)
-		return ok && in.Status == adsum.Draining && in.Reported == adsum.Passing && in.Reason == word.Reason
-	})
-	if all, err := overrider.Overrides(s.bounded(), s.service); err != nil || all[id] != word {
-		s.Errorf("overrides in force: %v, %v", all, err)
+	v.see("the instance", s.propagation(), shows(in.ID))
+	word := adsum.Override{Status: adsum.Draining, Weight: 7, Reason: "maintenance"}
+	drained := func(snapshot *adsum.Snapshot) bool {
+		got, ok := snapshot.Get(in.ID)
+		return ok && got.Status == adsum.Draining && got.Reported == adsum.Passing && got.Reason == word.Reason && got.Weight == word.Weight
 	}
-	s.must(overrider.Override(s.bounded(), s.service, id, adsum.Override{}))
+	s.must(operator.Override(s.bounded(), s.service, in.ID, word))
+	v.see("the operator's drain", s.propagation(), drained)
+	s.must(reg.Close(s.bounded()))
+	v.see("it gone", s.propagation(), lacks(in.ID))
+	if all, err := operator.Overrides(s.bounded(), s.service); err != nil || all[in.ID] != word {
+		s.Errorf("while the instance is away the overrides in force are %v, %v", all, err)
+	}
+	s.register(s.client(), in, s.longTTL())
+	v.see("it drained from the start", s.propagation(), drained)
+	s.must(operator.Override(s.bounded(), s.service, in.ID, adsum.Override{}))
 	v.see("the drain undone", s.propagation(), func(snapshot *adsum.Snapshot) bool {
-		in, ok := snapshot.Get(id)
-		return ok && in.Status == adsum.Passing && in.Reported == ""
+		got, ok := snapshot.Get(in.ID)
+		return ok && got.Status == adsum.Passing && got.Reported == "" && got.Weight == adsum.DefaultWeight
 	})
+	if err := operator.Override(s.bounded(), s.service, in.ID, adsum.Override{Status: adsum.Passing}); !errors.Is(err, adsum.ErrInvalid) {
+		s.Errorf("imposing health: %v, want ErrInvalid", err)
+	}
 }
 
 func closeRemovesPromptly(s *scene) {
