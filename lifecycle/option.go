@@ -25,7 +25,7 @@ type options struct {
 	stopTimeout time.Duration
 	signals     []os.Signal
 	register    []adsum.RegisterOption
-	onRegister  func(*adsum.Registration)
+	onRegister  []func(*adsum.Registration)
 	logger      *slog.Logger
 }
 
@@ -35,7 +35,6 @@ func newOptions(registry adsum.Registry, opts []Option) options {
 		drainDelay:  DrainDelay(registry.Capabilities()),
 		stopTimeout: defaultStopTime,
 		signals:     []os.Signal{syscall.SIGTERM, os.Interrupt},
-		onRegister:  func(*adsum.Registration) {},
 		logger:      slog.Default(),
 	}
 	for _, apply := range opts {
@@ -72,7 +71,9 @@ func WithRegister(opts ...adsum.RegisterOption) Option {
 // OnRegister hands out the registration as soon as it exists, for health
 // checks that set its status and for readiness. It must not block. The
 // lifecycle closes the registration.
-func OnRegister(f func(*adsum.Registration)) Option { return func(o *options) { o.onRegister = f } }
+func OnRegister(f func(*adsum.Registration)) Option {
+	return func(o *options) { o.onRegister = append(o.onRegister, f) }
+}
 
 // WithLogger sets where the steps are logged; [slog.Default] otherwise.
 func WithLogger(logger *slog.Logger) Option { return func(o *options) { o.logger = logger } }

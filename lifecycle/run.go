@@ -18,8 +18,8 @@ import (
 //
 // An empty in.Addr is filled in by [adsum.AdvertiseAddr], and so is every
 // endpoint that is named without an address. A bad instance is refused before
-// anything is served. A registry that is down stops nothing:
-// the server serves, and is registered when the registry is back.
+// anything is served. A registry that is down stops nothing: the server
+// serves, and is registered when the registry is back.
 func Run(ctx context.Context, server Server, registry adsum.Registry, in adsum.Instance, opts ...Option) error {
 	r := &run{
 		options: newOptions(registry, opts), server: server,
@@ -45,7 +45,9 @@ func Run(ctx context.Context, server Server, registry adsum.Registry, in adsum.I
 		return failed(Register, err)
 	}
 	r.logger.Info("serving", "service", in.Service, "addr", in.Addr, "listen", server.Addr().String())
-	r.onRegister(registration)
+	for _, tell := range r.onRegister {
+		tell(registration)
+	}
 
 	<-ctx.Done()
 	r.logger.Info("stopping", "service", in.Service, "addr", in.Addr, "reason", context.Cause(ctx))
