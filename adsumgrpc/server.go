@@ -95,5 +95,8 @@ func (s *server) Shutdown(ctx context.Context) error {
 func (s *server) Close() error {
 	s.Stop() // also ends GracefulStop
 	s.stopping.Wait()
+	if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err // Serve never had it
+	}
 	return nil
 }

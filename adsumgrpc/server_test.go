@@ -207,6 +207,19 @@ func TestServeThatIsStoppedAtOnceEndsWell(t *testing.T) {
 	}
 }
 
+func TestServeClosesTheListenerOfABadInstance(t *testing.T) {
+	listener := listen(t)
+	err := adsumgrpc.Serve(t.Context(), grpc.NewServer(), listener, newFleet(t).registry.Client(),
+		adsum.Instance{Service: "e/cho"}, lifecycle.WithSignals(), lifecycle.WithLogger(quiet))
+	var failed *lifecycle.Error
+	if !errors.As(err, &failed) || failed.Phase != lifecycle.Register || !errors.Is(err, adsum.ErrInvalid) {
+		t.Errorf("error %v, want the register phase and ErrInvalid", err)
+	}
+	if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Error("the listener was left open")
+	}
+}
+
 func TestServeEndsWhenTheListenerFails(t *testing.T) {
 	f := newFleet(t)
 	listener := listen(t)
