@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -744,30 +743,28 @@ func TestNoCallFailsWhileCopiesComeAndGo(t *testing.T) {
 			}
 		})
 	}
-	for range 10 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv := &http.Server{Handler: names("passing"), ErrorLog: quietLog}
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			srv.Serve(l)
-		}()
-		reg := f.register(adsum.Instance{Service: "book", Addr: l.Addr().String()})
-		f.see("book", 2)
+	more := func() {
 		before := calls.Load()
 		waitFor(t, "some calls", func() bool { return calls.Load() > before+20 })
-		srv.Close() // like a kill: the record is still there
-		<-served
-		before = calls.Load()
-		waitFor(t, "some calls", func() bool { return calls.Load() > before+20 })
+	}
+	for range 10 { // in order
+		srv := httptest.NewServer(names("passing"))
+		reg := f.register(adsum.Instance{Service: "book", Addr: srv.Listener.Addr().String()})
+		f.see("book", 2)
+		more()
 		if err := reg.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 		f.see("book", 1)
+		more()
+		srv.Close()
 	}
+	killed := f.start("book", names("killed"))
+	f.see("book", 2)
+	more()
+	killed.Listener.Close()
+	killed.CloseClientConnections()
+	more()
 	close(stop)
 	calling.Wait()
 }
