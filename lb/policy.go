@@ -1,9 +1,6 @@
 package lb
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // Policy decides which endpoint a call goes to. A Policy is a plain value
 // without state of its own, so that one may serve any number of balancers:
@@ -58,21 +55,24 @@ type Needer interface{ Needs() Signals }
 // Env is what a balancer lends to its policy. It lives as long as the
 // balancer, across all updates. Its methods are safe for concurrent use.
 type Env struct {
-	random func() uint64        // nil for the runtime's generator
-	now    func() time.Duration // nil for the time since base
-	base   time.Time
+	random    func() uint64        // nil for the generator
+	now       func() time.Duration // nil for the time since base
+	base      time.Time
+	generator generator
 }
 
 func newEnv(random func() uint64, now func() time.Duration) *Env {
-	return &Env{random: random, now: now, base: time.Now()}
+	e := &Env{random: random, now: now, base: time.Now()}
+	e.generator.seed()
+	return e
 }
 
-// Rand returns 64 random bits.
+// Rand returns 64 random bits, good for spreading calls and not for secrets.
 func (e *Env) Rand() uint64 {
 	if e.random != nil {
 		return e.random()
 	}
-	return rand.Uint64()
+	return e.generator.next()
 }
 
 // Now is the time since an arbitrary start, monotonic.

@@ -2,7 +2,6 @@ package lb
 
 import (
 	"math/bits"
-	"math/rand/v2"
 )
 
 // Random sends each call to an endpoint chosen uniformly.
@@ -22,11 +21,10 @@ type randomPicker struct {
 }
 
 func (p *randomPicker) Pick(*Call) *Endpoint {
-	// Env.Rand written out: too big for the compiler to inline, and the call
-	// is an eighth of the pick.
+	// Env.Rand, written out because it is too big to be inlined.
 	var random uint64
 	if p.env.random == nil {
-		random = rand.Uint64()
+		random = p.env.generator.next()
 	} else {
 		random = p.env.random()
 	}
