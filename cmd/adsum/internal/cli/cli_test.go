@@ -71,8 +71,9 @@ func newBench(t *testing.T) *bench { return &bench{t, memory.NewServer()} }
 
 func (b *bench) openers() adsum.Openers {
 	return adsum.Openers{
-		"memory": func(string) (adsum.Registry, error) { return b.server.Client(), nil },
-		"plain":  func(string) (adsum.Registry, error) { return plain{b.server.Client()}, nil },
+		"memory":  func(string) (adsum.Registry, error) { return b.server.Client(), nil },
+		"hostile": func(string) (adsum.Registry, error) { return hostile{b.server.Client()}, nil },
+		"plain":   func(string) (adsum.Registry, error) { return plain{b.server.Client()}, nil },
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ func runRegister(ctx context.Context, opts *registerOptions) error {
 		return err
 	}
 	defer registry.Close()
-	opts.Notef("advertising %s: %s", in.Addr, why)
+	opts.noteTerms(registry, in, why, opts.TTL)
 	if len(checks) > 0 {
 		in.Status = adsum.Starting
 	}
@@ -74,6 +75,19 @@ func runRegister(ctx context.Context, opts *registerOptions) error {
 	}
 	opts.follow(ctx, reg)
 	return opts.withdraw(ctx, reg)
+}
+
+// noteTerms tells what will be published where, and what that registry
+// cannot do.
+func (f *Factory) noteTerms(registry adsum.Registry, in adsum.Instance, why string, ttl time.Duration) {
+	c := registry.Capabilities()
+	f.Notef("advertising %s in %s: %s", in.Addr, c.Registry, why)
+	switch detection, bounded := c.Detection(ttl); {
+	case !bounded:
+		f.Notef("that registry never removes a copy that crashed by itself")
+	case detection > 2*ttl:
+		f.Notef("in that registry a crash may take up to %s to show", detection.Round(time.Second))
+	}
 }
 
 func (f *Factory) register(registry adsum.Registry, in adsum.Instance, flags checkFlags) (*adsum.Registration, error) {

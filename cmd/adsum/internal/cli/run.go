@@ -80,7 +80,7 @@ func runRun(ctx context.Context, opts *runOptions) error {
 		return err
 	}
 	defer registry.Close()
-	opts.Notef("advertising %s: %s", in.Addr, why)
+	opts.noteTerms(registry, in, why, opts.TTL)
 	signals := make(chan os.Signal, 8)
 	defer stopSignals(ctx, signals)()
 	process, err := child.Start(opts.command(), syscall.SIGTERM)

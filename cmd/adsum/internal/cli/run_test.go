@@ -58,7 +58,7 @@ func TestRunRegistersOnceTheCheckPassesAndEndsWithTheProgramsCode(t *testing.T) 
 	if r.code != 7 {
 		t.Errorf("exit %d, want the program's 7; %s", r.code, r.err)
 	}
-	if !strings.Contains(r.err, "advertising "+addr+": given by --addr") {
+	if !strings.Contains(r.err, "advertising "+addr+" in memory:: given by --addr") {
 		t.Errorf("it does not say what is advertised and why: %s", r.err)
 	}
 	if r := b.run("instances", "web", "--all"); r.code != 4 {

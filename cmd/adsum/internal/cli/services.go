@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -86,7 +87,16 @@ func (f *Factory) names(ctx context.Context, registry adsum.Registry) ([]string,
 	if err != nil {
 		return nil, f.explain(ctx, registry, err)
 	}
-	return names, nil
+	return slices.DeleteFunc(names, f.noName), nil
+}
+
+// noName tells, and says, that what lies in the registry is no service's name.
+func (f *Factory) noName(name string) bool {
+	err := adsum.ValidateService(name)
+	if err != nil {
+		f.Notef("skipped: %v", err)
+	}
+	return err != nil
 }
 
 // summarize counts the copies of every service, some services at a time.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/storage/wal"
@@ -27,6 +28,10 @@ const (
 // segmentSize is what the write-ahead log reserves on disk at a time. etcd's
 // own 64 MB suits a store of everything; a registry holds kilobytes.
 const segmentSize = 1 << 20
+
+// startLimit is generous: a start takes milliseconds, one with much data to
+// read a second or two.
+const startLimit = 10 * time.Second
 
 // Config says how to serve. The zero value serves a throw-away etcd on a
 // free loopback port.
@@ -74,10 +79,8 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	}
 	// A process serves one etcd and decides this before it starts.
 	wal.SegmentSizeBytes = segmentSize
-	s.etcd, err = embed.StartEtcd(s.embedConfig(config, dir))
-	if err != nil {
-		s.removeTemp()
-		return nil, fmt.Errorf("start etcd on %s: %w", addr, err)
+	if err := s.start(ctx, s.embedConfig(config, dir)); err != nil {
+		return nil, fmt.Errorf("start etcd on %s: %w", addr, errors.Join(err, s.removeTemp()))
 	}
 	select {
 	case <-s.etcd.Server.ReadyNotify():
@@ -87,6 +90,31 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 		err = context.Cause(ctx)
 	}
 	return nil, errors.Join(fmt.Errorf("etcd on %s did not become ready: %w", addr, err), s.Close())
+}
+
+// start gives up where etcd would wait for ever: for a data folder that
+// another etcd holds. What waits is then left behind.
+func (s *Server) start(ctx context.Context, config *embed.Config) error {
+	type result struct {
+		etcd *embed.Etcd
+		err  error
+	}
+	started := make(chan result, 1)
+	go func() {
+		etcd, err := embed.StartEtcd(config)
+		started <- result{etcd, err}
+	}()
+	limit := time.NewTimer(startLimit)
+	defer limit.Stop()
+	select {
+	case r := <-started:
+		s.etcd = r.etcd
+		return r.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-limit.C:
+		return fmt.Errorf("nothing after %s: another etcd may be using %s", startLimit, config.Dir)
+	}
 }
 
 func (s *Server) embedConfig(config Config, dir string) *embed.Config {
