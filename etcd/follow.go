@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -19,8 +20,8 @@ type follower interface {
 	// apply takes one event.
 	apply(*mvccpb.Event)
 	// torn reports whether the events so far may be one half of a
-	// transaction: a record left one prefix and was not yet seen to arrive
-	// at the other. It must not be emitted then.
+	// transaction, such as a record that left one prefix and was not yet
+	// seen to arrive at the other. It must not be emitted then.
 	torn() bool
 	// mend says that every event up to the revision was applied.
 	mend(revision int64)
@@ -112,7 +113,7 @@ func (r *Registry) pump(ctx context.Context, f follower, s *stream) error {
 				barrier.Reset(barrierRetry)
 				continue
 			}
-			f.mend(1<<63 - 1)
+			f.mend(math.MaxInt64)
 		case response, ok := <-s.responses:
 			if !ok {
 				return s.err
@@ -134,27 +135,34 @@ func (r *Registry) pump(ctx context.Context, f follower, s *stream) error {
 	}
 }
 
-// takeBatch applies a response and all that already wait behind it, so that a
-// burst is one emission. It reports whether there is anything to emit: only
+// maxBatch bounds how many responses one emission may wait for.
+const maxBatch = 64
+
+// takeBatch applies a response and those that already wait behind it, so that
+// a burst is one emission. It reports whether there is anything to emit: only
 // the answer to a create request says nothing.
 func takeBatch(f follower, s *stream, response *pb.WatchResponse) bool {
-	news := false
-	for {
-		for _, event := range response.Events {
-			f.apply(event)
-		}
-		if isProgress(response) {
-			f.mend(response.Header.Revision)
-		}
-		news = news || !response.Created
+	news := take(f, response)
+	for range maxBatch {
 		select {
 		case next, ok := <-s.responses:
 			if !ok {
 				return news // the next receive finds the reason
 			}
-			response = next
+			news = take(f, next) || news
 		default:
 			return news
 		}
 	}
+	return news
+}
+
+func take(f follower, response *pb.WatchResponse) (news bool) {
+	for _, event := range response.Events {
+		f.apply(event)
+	}
+	if isProgress(response) {
+		f.mend(response.Header.Revision)
+	}
+	return !response.Created
 }

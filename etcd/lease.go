@@ -63,9 +63,7 @@ type values struct{ public, record []byte }
 // it is there only while the instance may be called, the operator's word
 // considered. The private one is there when the public one is not, or cannot
 // say everything. Both say the instance's own word: readers apply overrides.
-func (l *lease) values() (values, error) { return l.valuesFor(l.claim) }
-
-func (l *lease) valuesFor(claim adsum.Claim) (values, error) {
+func (l *lease) values(claim adsum.Claim) (values, error) {
 	record := codec.Record{Instance: l.in, Claim: claim}
 	var v values
 	public, err := l.r.opts.Format.Encode(record)
@@ -191,7 +189,7 @@ func (l *lease) Update(ctx context.Context, in adsum.Instance) error {
 	}
 	before := l.in
 	l.in = in.Clone()
-	err := l.rewrite(ctx)
+	err := l.rewrite(ctx, l.unmoved())
 	if err != nil {
 		l.in = before
 	}
@@ -202,21 +200,25 @@ func (l *lease) Update(ctx context.Context, in adsum.Instance) error {
 	return l.r.explain(tried, err)
 }
 
-// rewrite brings the registry to what the instance and the override say. The
-// caller has the turn.
-func (l *lease) rewrite(ctx context.Context) error {
-	v, err := l.values()
+// rewrite brings the registry to what the instance and the override say, on
+// the condition that the records are as expected, or else still this lease's.
+// The caller has the turn.
+func (l *lease) rewrite(ctx context.Context, expected []clientv3.Cmp) error {
+	v, err := l.values(l.claim)
 	if err != nil {
 		return err
 	}
-	answer, err := l.r.commit(ctx, l.unmoved(), l.writes(v), nil)
-	if isLeaseNotFound(err) {
-		return fmt.Errorf("%w: it ran out", adsum.ErrLeaseLost)
-	}
-	if err != nil {
-		return err
-	}
-	if !answer.Succeeded {
+	for {
+		answer, err := l.r.commit(ctx, expected, l.writes(v), nil)
+		switch {
+		case isLeaseNotFound(err):
+			return fmt.Errorf("%w: it ran out", adsum.ErrLeaseLost)
+		case err != nil:
+			return err
+		case answer.Succeeded:
+			l.wrote(v, answer.Header.Revision)
+			return nil
+		}
 		p, err := l.r.look(ctx, l.keys, l.publicOnly)
 		if err != nil {
 			return err
@@ -224,13 +226,8 @@ func (l *lease) rewrite(ctx context.Context) error {
 		if err := l.verdict(p); err != nil {
 			return err
 		}
-		// The records are ours and not those that we remember: the answer
-		// to an earlier write was lost. Remember them and write again.
-		l.held = values{p.public.GetValue(), p.record.GetValue()}
-		return l.rewrite(ctx)
+		expected = p.unchanged(l.keys, l.publicOnly)
 	}
-	l.wrote(v, answer.Header.Revision)
-	return nil
 }
 
 // Close implements [adsum.Lease]. Revoking deletes exactly the keys that are

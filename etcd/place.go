@@ -59,6 +59,10 @@ type holder struct {
 	lease    clientv3.LeaseID // 0: nobody keeps the record
 }
 
+// fromBefore reports whether the holder brought its claim over a wipe or
+// restore: a record cannot have been claimed later than it was written.
+func (h holder) fromBefore() bool { return h.claim.Incarnation > uint64(h.revision) }
+
 // holder reads who holds the id, the newer of the two records counting. A
 // record that does not say, such as a foreign program's, counts as claimed
 // when it was written.

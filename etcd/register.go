@@ -21,22 +21,31 @@ func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.R
 		return nil, err
 	}
 	l := newLease(r, in, opts.Claim)
-	tried := "register " + in.String()
-	if err := l.grant(ctx, opts.TTL); err != nil {
-		return nil, r.explain(tried, err)
-	}
-	before := r.tenure(opts.Claim.Owner)
-	if err := l.take(ctx); err != nil {
-		r.withdraw(l.id)
-		return nil, r.explain(tried, err)
-	}
-	if before.lease != 0 && before.lease != l.id {
-		r.withdraw(before.lease)
-	}
-	if !l.start() {
-		return nil, r.explain(tried, context.Canceled)
+	if err := l.establish(ctx, opts.TTL); err != nil {
+		l.cancel()
+		return nil, r.explain("register "+in.String(), err)
 	}
 	return l, nil
+}
+
+// establish brings a new lease to where it is kept. When that fails, nothing
+// is left of it, or it runs out.
+func (l *lease) establish(ctx context.Context, ttl time.Duration) error {
+	if err := l.grant(ctx, ttl); err != nil {
+		return err
+	}
+	before := l.r.tenure(l.claim.Owner)
+	if err := l.take(ctx); err != nil {
+		l.r.withdraw(l.id)
+		return err
+	}
+	if before.lease != 0 {
+		l.r.withdraw(before.lease)
+	}
+	if !l.start() {
+		return adsum.ErrClosed
+	}
+	return nil
 }
 
 // Validate implements [adsum.Validator]: it refuses what the format cannot
@@ -90,7 +99,7 @@ func (l *lease) takePlace(ctx context.Context) error {
 			return err
 		}
 		l.override = p.override
-		values, err := l.valuesFor(claim)
+		values, err := l.values(claim)
 		if err != nil {
 			return err
 		}

@@ -56,9 +56,10 @@ type Registry struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // withdrawals and leases still at work
 
-	mu      sync.Mutex
-	closed  bool
-	tenures map[string]tenure // by owner; guarded by mu
+	mu        sync.Mutex
+	closed    bool
+	tenures   map[string]tenure   // by owner; guarded by mu
+	sightings map[string]sighting // of other owners' leases, by owner; guarded by mu
 
 	sayRights sync.Once
 }
@@ -98,7 +99,7 @@ func newRegistry(client *clientv3.Client, name string, opts Options) (*Registry,
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Registry{
 		client: client, trust: &trust{}, layout: layout, opts: opts, name: name,
-		ctx: ctx, cancel: cancel, tenures: make(map[string]tenure),
+		ctx: ctx, cancel: cancel, tenures: map[string]tenure{}, sightings: map[string]sighting{},
 	}, nil
 }
 

@@ -25,9 +25,9 @@ type view struct {
 	overrides map[string]adsum.Override
 	merged    []*adsum.Instance // sorted by id
 	bad       map[string]error  // by key
-	// left holds the revision at which a record was deleted, until its
-	// counterpart was seen or cannot come any more.
-	left  map[string]int64
+	// half holds, by id, the revision of a change that may be one half of a
+	// transaction, until the other half was seen or cannot come any more.
+	half  map[string]int64
 	dirty map[string]bool // ids to merge anew
 }
 
@@ -42,7 +42,7 @@ func newView(l layout, service string, to func(adsum.Listing)) *view {
 		records:   [2]map[string]entry{{}, {}},
 		overrides: map[string]adsum.Override{},
 		bad:       map[string]error{},
-		left:      map[string]int64{},
+		half:      map[string]int64{},
 		dirty:     map[string]bool{},
 	}
 }
@@ -52,6 +52,7 @@ func (v *view) load(kvs []*mvccpb.KeyValue, revision int64) {
 	for _, kv := range kvs {
 		v.put(kv)
 	}
+	clear(v.half) // a listing is of one revision
 }
 
 func (v *view) apply(event *mvccpb.Event) {
@@ -70,9 +71,8 @@ func (v *view) apply(event *mvccpb.Event) {
 	case publicRecord, privateRecord:
 		side := sideOf(k)
 		delete(v.records[side], id)
-		if v.records[1-side][id].revision < event.Kv.ModRevision {
-			v.left[id] = event.Kv.ModRevision
-		}
+		v.arrived(id, event.Kv.ModRevision)
+		v.await(id, 1-side, event.Kv.ModRevision)
 	case override:
 		delete(v.overrides, id)
 	}
@@ -112,18 +112,34 @@ func (v *view) put(kv *mvccpb.KeyValue) {
 		delete(v.records[side], id)
 		return
 	}
-	if v.left[id] <= kv.ModRevision {
-		delete(v.left, id)
-	}
+	v.arrived(id, kv.ModRevision)
 	v.records[side][id] = entry{&record.Instance, kv.ModRevision}
+	if k == publicRecord && record.Claim.Owner == "" {
+		v.await(id, 1-side, kv.ModRevision) // a format that does not say everything: the private record may
+	}
 }
 
-func (v *view) torn() bool { return len(v.left) > 0 }
+// arrived notes a change of one record: the other half, if one was awaited.
+func (v *view) arrived(id string, revision int64) {
+	if v.half[id] <= revision {
+		delete(v.half, id)
+	}
+}
+
+// await notes that a change of one record may be half of a transaction, if
+// the other side did not reach its revision yet.
+func (v *view) await(id string, side int, revision int64) {
+	if v.records[side][id].revision < revision {
+		v.half[id] = revision
+	}
+}
+
+func (v *view) torn() bool { return len(v.half) > 0 }
 
 func (v *view) mend(revision int64) {
-	for id, at := range v.left {
+	for id, at := range v.half {
 		if at <= revision {
-			delete(v.left, id)
+			delete(v.half, id)
 		}
 	}
 }

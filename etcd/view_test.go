@@ -78,10 +78,21 @@ func native(t testing.TB, in adsum.Instance) string {
 
 func TestPrivateRecordTellsMoreThanThePublicOneOfItsTransaction(t *testing.T) {
 	w := newWorld(t)
-	w.put(publicKey, "10.0.0.1:80")
-	w.now--
-	w.put(recordKey, native(t, adsum.Instance{Weight: 5})).shows(t, "i1 passing 5")
-	w.put(publicKey, "10.0.0.1:80").shows(t, "i1 passing 1") // a foreign program took it over
+	for weight := range 3 { // each change is seen public part first
+		w.put(publicKey, "10.0.0.1:80")
+		if !w.torn() {
+			t.Error("a bare address is taken for the whole record")
+		}
+		w.now--
+		w.put(recordKey, native(t, adsum.Instance{Weight: weight + 5}))
+		if w.torn() {
+			t.Error("still torn when both halves are there")
+		}
+		w.shows(t, fmt.Sprintf("i1 passing %d", weight+5))
+	}
+	w.put(publicKey, "10.0.0.1:80") // a foreign program took it over
+	w.mend(w.now)
+	w.shows(t, "i1 passing 1")
 }
 
 func TestAMoveSeenHalfIsTornUntilTheOtherHalfComes(t *testing.T) {

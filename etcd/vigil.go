@@ -88,22 +88,24 @@ func (l *lease) inspect() (int64, error) {
 		l.giveUp(err)
 		return 0, err
 	}
-	if p.override != l.override || !l.says(p) {
-		before := l.override
-		l.override = p.override
-		if err := l.rewrite(l.ctx); err != nil {
-			l.override = before
-			if errors.Is(err, adsum.ErrLeaseLost) || errors.Is(err, adsum.ErrSuperseded) {
-				l.giveUp(err)
-			}
-			return 0, err
+	if p.override == l.override && l.says(p) {
+		return p.revision, nil
+	}
+	before := l.override
+	l.override = p.override
+	if err := l.rewrite(l.ctx, p.unchanged(l.keys, l.publicOnly)); err != nil {
+		l.override = before
+		if errors.Is(err, adsum.ErrLeaseLost) || errors.Is(err, adsum.ErrSuperseded) {
+			l.giveUp(err)
 		}
+		return 0, err
 	}
 	return p.revision, nil
 }
 
-// says tells whether the records are as this lease wrote them. On a registry
-// restored from a backup they may be older.
+// says tells whether the records are as this lease wrote them last. They are
+// not when somebody changed one of two, when the answer to a write was lost,
+// or when the registry was restored from a backup.
 func (l *lease) says(p place) bool {
 	return bytes.Equal(p.public.GetValue(), l.held.public) && bytes.Equal(p.record.GetValue(), l.held.record)
 }
@@ -119,15 +121,16 @@ func (l *lease) giveUp(why error) {
 
 // verdict says whether the place is still this lease's. Who wrote a record
 // under a lease of their own has gone through the claims, or is a foreign
-// program: younger either way. What lies there without a lease is nobody's.
+// program: younger either way, unless the number says otherwise; then a
+// restored registry shows an owner of the past, and registering again decides.
+// What lies there without a lease is nobody's.
 func (l *lease) verdict(p place) error {
-	for _, kv := range []interface{ GetLease() int64 }{p.public, p.record} {
-		if id := clientv3.LeaseID(kv.GetLease()); id != 0 && id != l.id {
-			return fmt.Errorf("%w: the record is now on lease %x", adsum.ErrSuperseded, id)
-		}
+	h := p.holder()
+	if h.lease != 0 && h.lease != l.id && h.claim.Owner != l.claim.Owner && h.claim.Incarnation > l.claim.Incarnation {
+		return fmt.Errorf("%w: the record is now on lease %x", adsum.ErrSuperseded, h.lease)
 	}
-	ours := func(held []byte, lease int64) bool { return held == nil || clientv3.LeaseID(lease) == l.id }
-	if !ours(l.held.public, p.public.GetLease()) || !ours(l.held.record, p.record.GetLease()) {
+	ours := clientv3.LeaseID(p.public.GetLease()) == l.id || clientv3.LeaseID(p.record.GetLease()) == l.id
+	if nothing := l.held.public == nil && l.held.record == nil; !ours && !nothing {
 		return fmt.Errorf("%w: somebody removed the record or took it off its lease", adsum.ErrLeaseLost)
 	}
 	return nil

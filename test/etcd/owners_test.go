@@ -79,9 +79,8 @@ func TestAWipeDoesNotMakeAnOldOwnerYoung(t *testing.T) {
 		_, err := r.Register(soon(t), book(1), adsum.RegisterOptions{TTL: ttl, Claim: old.Claim()})
 		return err
 	}
-	if err := back(); !errors.Is(err, adsum.ErrSuperseded) {
-		t.Errorf("beyond the registry's revision: %v", err)
-	}
+	// It takes until the other one's lease was seen to be renewed.
+	eventually(t, "superseded beyond the registry's revision", func() bool { return errors.Is(back(), adsum.ErrSuperseded) })
 	for i := range 100 { // now the revision overtakes the old claim
 		if _, err := c.Put(soon(t), "filler", fmt.Sprint(i)); err != nil {
 			t.Fatal(err)
@@ -95,6 +94,32 @@ func TestAWipeDoesNotMakeAnOldOwnerYoung(t *testing.T) {
 	}
 	if err := back(); err != nil {
 		t.Errorf("to an empty place: %v", err)
+	}
+}
+
+func TestABackupThatBringsBackADeadOwnerStopsNobody(t *testing.T) {
+	t.Parallel()
+	srv := servers.StartEtcd(t, servers.EtcdOptions{})
+	crashed := open(t, srv)
+	lease(t, crashed, book(1), adsum.Claim{Owner: "crashed"})
+	snapshot, err := srv.Backup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := crashed.Close(); err != nil { // without withdrawing
+		t.Fatal(err)
+	}
+	reg := keep(t, open(t, srv), book(1)) // the same copy, started again
+	incarnation := func() string { return keysUnder(t, admin(t, srv), "/services/book/")["/services/book/10.0.0.1:1"] }
+	present := incarnation()
+	srv.Restore(snapshot)
+	if strings.Contains(present, "crashed") || !strings.Contains(incarnation(), "crashed") {
+		t.Fatalf("not the case to test: %s", present)
+	}
+	eventually(t, "is the live owner's record back", func() bool { return incarnation() == present })
+	registered(t, reg)
+	if state := reg.State(); state.Superseded {
+		t.Error("a dead owner superseded a live one")
 	}
 }
 
