@@ -1,0 +1,228 @@
+package behaviour_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/go-kit/kit/endpoint"
+	kithttp "github.com/go-kit/kit/transport/http"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/adsumgrpc"
+	"github.com/adsum-go/adsum/adsumhttp"
+	"github.com/adsum-go/adsum/adsumkit"
+	"github.com/adsum-go/adsum/lb"
+)
+
+// caller makes one call and tells who answered.
+type caller func(ctx context.Context, idempotent bool) (addr string, err error)
+
+// transport is a way to serve and to call.
+type transport struct {
+	name  string
+	serve func(net.Listener, *server) (stop func())
+	dial  func(*testing.T, *adsum.Directory) caller
+}
+
+var transports = []transport{
+	{"gRPC", serveGRPC, dialGRPC},
+	{"HTTP", serveHTTP, dialHTTP},
+	{"go-kit", serveHTTP, dialKit},
+}
+
+var (
+	errNotFound    = errors.New("not found")
+	errUnavailable = errors.New("unavailable")
+)
+
+// resultOf puts any transport's error into the words they share.
+func resultOf(err error) result {
+	switch {
+	case err == nil:
+		return answered
+	case errors.Is(err, lb.ErrNoEndpoint):
+		return nobody
+	case errors.Is(err, errNotFound), status.Code(err) == codes.NotFound:
+		return notFound
+	case errors.Is(err, context.Canceled), status.Code(err) == codes.Canceled:
+		return canceled
+	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
+		return tooLate
+	default:
+		return unavailable
+	}
+}
+
+// gRPC: a service with one method that may be sent twice and one that may not.
+
+const getMethod, putMethod = "/echo.Echo/Get", "/echo.Echo/Put"
+
+func serveGRPC(l net.Listener, s *server) (stop func()) {
+	handler := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		if err := decode(&emptypb.Empty{}); err != nil {
+			return nil, err
+		}
+		switch s.handle(ctx) {
+		case answered:
+			return wrapperspb.String(s.addr), nil
+		case notFound:
+			return nil, status.Error(codes.NotFound, "not found")
+		default:
+			return nil, status.Error(codes.Unavailable, "unavailable")
+		}
+	}
+	srv := grpc.NewServer()
+	srv.RegisterService(&grpc.ServiceDesc{ServiceName: "echo.Echo", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{
+		{MethodName: "Get", Handler: handler}, {MethodName: "Put", Handler: handler},
+	}}, nil)
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	return func() {
+		srv.Stop()
+		<-done
+	}
+}
+
+func dialGRPC(t *testing.T, dir *adsum.Directory) caller {
+	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials()), adsumgrpc.Idempotent(getMethod))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return func(ctx context.Context, idempotent bool) (string, error) {
+		method := putMethod
+		if idempotent {
+			method = getMethod
+		}
+		var addr wrapperspb.StringValue
+		err := conn.Invoke(ctx, method, &emptypb.Empty{}, &addr)
+		return addr.GetValue(), err
+	}
+}
+
+// HTTP: a GET may be sent twice, a POST may not.
+
+func serveHTTP(l net.Listener, s *server) (stop func()) {
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch s.handle(r.Context()) {
+		case answered:
+			_, _ = io.WriteString(w, s.addr)
+		case notFound:
+			http.Error(w, "not found", http.StatusNotFound)
+		default:
+			http.Error(w, "unavailable", http.StatusServiceUnavailable)
+		}
+	})}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	return func() {
+		srv.Close()
+		<-done
+	}
+}
+
+func dialHTTP(t *testing.T, dir *adsum.Directory) caller {
+	transport := adsumhttp.NewTransport(dir)
+	t.Cleanup(func() { transport.Close() })
+	web := &http.Client{Transport: transport}
+	return func(ctx context.Context, idempotent bool) (string, error) {
+		req, err := http.NewRequestWithContext(ctx, method(idempotent), "http://book/", nil)
+		if err != nil {
+			return "", err
+		}
+		resp, err := web.Do(req)
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		return read(resp)
+	}
+}
+
+func method(idempotent bool) string {
+	if idempotent {
+		return http.MethodGet
+	}
+	return http.MethodPost
+}
+
+func read(resp *http.Response) (string, error) {
+	body, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return "", err
+	case resp.StatusCode == http.StatusNotFound:
+		return "", errNotFound
+	case resp.StatusCode != http.StatusOK:
+		return "", errUnavailable
+	}
+	return string(body), nil
+}
+
+// go-kit, over the same HTTP.
+
+func dialKit(t *testing.T, dir *adsum.Directory) caller {
+	instancer, err := adsumkit.NewInstancer(dir, "book", adsumkit.WithFirstAnswer(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpointer := adsumkit.NewEndpointer(instancer, kitFactory)
+	t.Cleanup(func() {
+		endpointer.Close()
+		instancer.Stop()
+	})
+	balancer := adsumkit.NewBalancer(endpointer, lb.RoundRobin)
+	once := adsumkit.Retry(3, time.Minute, balancer)
+	often := adsumkit.Retry(3, time.Minute, balancer, adsumkit.Idempotent())
+	return func(ctx context.Context, idempotent bool) (string, error) {
+		call := once
+		if idempotent {
+			call = often
+		}
+		addr, err := call(ctx, method(idempotent))
+		if err != nil {
+			return "", err
+		}
+		return addr.(string), nil
+	}
+}
+
+func kitFactory(instance string) (endpoint.Endpoint, io.Closer, error) {
+	client := &http.Client{Transport: &http.Transport{}}
+	target := &url.URL{Scheme: "http", Host: instance, Path: "/"}
+	noBody := func(context.Context, *http.Request, any) error { return nil }
+	decode := func(_ context.Context, resp *http.Response) (any, error) {
+		addr, err := read(resp)
+		if errors.Is(err, errNotFound) {
+			err = adsumkit.Permanent(err)
+		}
+		return addr, err
+	}
+	get := kithttp.NewClient(http.MethodGet, target, noBody, decode, kithttp.SetClient(client)).Endpoint()
+	post := kithttp.NewClient(http.MethodPost, target, noBody, decode, kithttp.SetClient(client)).Endpoint()
+	return func(ctx context.Context, method any) (any, error) {
+		if method == http.MethodGet {
+			return get(ctx, nil)
+		}
+		return post(ctx, nil)
+	}, closer(client.CloseIdleConnections), nil
+}
+
+type closer func()
+
+func (c closer) Close() error {
+	c()
+	return nil
+}
