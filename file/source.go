@@ -1,0 +1,175 @@
+package file
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adsum-go/adsum"
+)
+
+const (
+	maxSize = 64 << 20
+	// doubt is for how long after its modification a file is read again
+	// although size and time are the same: clocks of file systems are
+	// coarse, and a second write may hide behind the first.
+	doubt = 2 * time.Second
+)
+
+// source is one file and what it said last. A source that was handed out is
+// not modified; a file that changed gets another.
+type source struct {
+	name      string // of the file, for people
+	size      int64
+	modified  time.Time
+	sum       [sha256.Size]byte
+	instances map[string][]*adsum.Instance // by service
+	skipped   map[string][]adsum.Skipped   // by service
+	broken    error                        // why the newest content could not be read
+}
+
+// skippedFor lists what could not be read and may concern the service.
+func (s *source) skippedFor(service string) []adsum.Skipped {
+	skipped := append(slices.Clone(s.skipped[service]), s.skipped[""]...)
+	if s.broken != nil {
+		skipped = append(skipped, adsum.Skipped{Key: s.name, Err: s.broken})
+	}
+	return skipped
+}
+
+// look brings what is known of the files up to date and returns it, in the
+// order of their names.
+func (r *Registry) look() ([]*source, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	paths, err := r.paths()
+	if err != nil {
+		return nil, err
+	}
+	sources := make([]*source, 0, len(paths))
+	files := make(map[string]*source, len(paths))
+	for _, path := range paths {
+		s, err := r.read(path, r.files[path])
+		if errors.Is(err, fs.ErrNotExist) && path != r.path {
+			continue // removed since the folder was listed
+		}
+		if err != nil {
+			return nil, err
+		}
+		files[path] = s
+		sources = append(sources, s)
+	}
+	r.files = files
+	return sources, nil
+}
+
+// paths lists the files, sorted.
+func (r *Registry) paths() ([]string, error) {
+	info, err := os.Stat(r.path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{r.path}, nil
+	}
+	entries, err := os.ReadDir(r.path)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		ending := filepath.Ext(e.Name())
+		_, known := r.opts.Convert[ending]
+		if !strings.HasPrefix(e.Name(), ".") && (known || ending == ".json") && !e.IsDir() {
+			paths = append(paths, filepath.Join(r.path, e.Name()))
+		}
+	}
+	return paths, nil
+}
+
+// read returns what the file says, from memory if it did not change. An error
+// says that the file cannot be opened; a content that cannot be understood is
+// noted in the source, which keeps what it said before.
+func (r *Registry) read(path string, last *source) (*source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	unchanged := last != nil && last.size == info.Size() && last.modified.Equal(info.ModTime())
+	if unchanged && time.Since(info.ModTime()) > doubt {
+		return last, nil
+	}
+	next := &source{name: filepath.Base(path), size: info.Size(), modified: info.ModTime()}
+	data, err := slurp(path)
+	if errors.Is(err, errTooLarge) {
+		return next.keeping(last, err), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	next.sum = sha256.Sum256(data)
+	if last != nil && next.sum == last.sum {
+		same := *last
+		same.size, same.modified = next.size, next.modified
+		return &same, nil
+	}
+	if convert := r.opts.Convert[filepath.Ext(path)]; convert != nil {
+		if data, err = convert(data); err != nil {
+			return next.keeping(last, err), nil
+		}
+	}
+	if err := next.decode(data); err != nil {
+		return next.keeping(last, err), nil
+	}
+	next.reuse(last)
+	return next, nil
+}
+
+// keeping makes a broken file say what it said before.
+func (s *source) keeping(last *source, err error) *source {
+	s.broken = err
+	if last != nil {
+		s.instances, s.skipped = last.instances, last.skipped
+	}
+	return s
+}
+
+// reuse keeps the pointers of instances that did not change.
+func (s *source) reuse(last *source) {
+	if last == nil {
+		return
+	}
+	for service, instances := range s.instances {
+		known := make(map[string]*adsum.Instance, len(last.instances[service]))
+		for _, in := range last.instances[service] {
+			known[in.ID] = in
+		}
+		for i, in := range instances {
+			if old := known[in.ID]; old != nil && old.Equal(in) {
+				instances[i] = old
+			}
+		}
+	}
+}
+
+var errTooLarge = errors.New("the file is too large")
+
+func slurp(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		err = fmt.Errorf("%w: more than %d MiB", errTooLarge, maxSize>>20)
+	}
+	return data, err
+}
