@@ -21,9 +21,7 @@ func firstSnapshotIsComplete(s *scene) {
 		ids = append(ids, in.ID)
 	}
 	if s.caps.Register {
-		longer := s.instance(99) // a service whose name begins with this one's
-		longer.Service += "store"
-		s.lease(s.client(), longer, newOwner())
+		s.neighbours()
 	}
 	s.observe(s.client(), s.service).see("all that was published", s.propagation(), lists(ids...))
 	// Another client, of a registry that is known to have them all by now.
@@ -35,6 +33,20 @@ func firstSnapshotIsComplete(s *scene) {
 		if in.Service != s.service {
 			s.Fatalf("%v is listed under service %q", in, s.service)
 		}
+	}
+}
+
+// neighbours registers services that a careless lookup would list too.
+func (s *scene) neighbours() {
+	s.Helper()
+	names := []string{s.service + "store", s.service + ".store", "a-" + s.service}
+	if !s.caps.FoldsCase {
+		names = append(names, strings.ToUpper(s.service))
+	}
+	for n, name := range names {
+		in := s.instance(90 + n)
+		in.Service = name
+		s.lease(s.client(), in, newOwner())
 	}
 }
 

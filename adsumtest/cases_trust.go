@@ -3,6 +3,7 @@ package adsumtest
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ func contextsAreHonoured(s *scene) {
 	NoLeaks(s)
 	link := s.cuttable()
 	registry := link.Registry
+	s.usedByMany(registry)
 	o := s.observe(registry, s.service)
 	o.first()
 	var lease adsum.Lease
@@ -39,6 +41,53 @@ func contextsAreHonoured(s *scene) {
 	}
 	link.Thaw()
 	s.closedRegistryIsClosed()
+}
+
+// usedByMany calls everything at once, for the race detector to look at.
+func (s *scene) usedByMany(registry adsum.Registry) {
+	s.Helper()
+	var many sync.WaitGroup
+	for n := range 8 {
+		many.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), s.Patience)
+			defer cancel()
+			if err := registry.Watch(ctx, s.service, func(adsum.Listing) { cancel() }); err != nil {
+				s.Errorf("one of many watches: %v", err)
+			}
+		})
+		if s.caps.Register {
+			many.Go(func() { s.leaseUsedByMany(registry, s.instance(10+n)) })
+		}
+	}
+	many.Wait()
+}
+
+func (s *scene) leaseUsedByMany(registry adsum.Registry, in adsum.Instance) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.Patience)
+	defer cancel()
+	lease, err := registry.Register(ctx, in.WithDefaults(), adsum.RegisterOptions{TTL: s.caps.ClampTTL(s.longTTL()), Claim: newOwner()})
+	if err != nil {
+		s.Errorf("one of many registrations: %v", err)
+		return
+	}
+	all := func(do func(n int) error) {
+		var both sync.WaitGroup
+		for n := range 2 {
+			both.Go(func() {
+				if err := do(n); err != nil {
+					s.Errorf("a lease used by two: %v", err)
+				}
+			})
+		}
+		both.Wait()
+	}
+	all(func(n int) error {
+		changed := in
+		changed.Weight = n + 2
+		_ = lease.Claim()
+		return errors.Join(lease.Update(ctx, changed.WithDefaults()), lease.Err())
+	})
+	all(func(int) error { return lease.Close(ctx) })
 }
 
 // callsIntoABlackHole checks that each call of a driver ends with its context

@@ -55,7 +55,6 @@ func TestADriverForARegistryBehindANetworkConforms(t *testing.T) {
 			return "roll://" + strings.Join(endpoints, ",") + "/" + base
 		},
 		Endpoints: []string{host.front.Addr()},
-		TTL:       time.Second,
 		Server:    host,
 		Backup:    server.backup,
 		ExpireLease: func(_ context.Context, base, service, id string) error {

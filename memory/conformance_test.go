@@ -21,7 +21,6 @@ func TestConformance(t *testing.T) {
 	adsumtest.Conformance(t, adsumtest.Harness{
 		Registry: "in process",
 		Connect:  func(testing.TB, string) *adsumtest.Client { return client() },
-		TTL:      time.Second,
 		Server:   process{server},
 		Backup: func() (func() error, error) {
 			backup := server.Backup()
