@@ -33,5 +33,11 @@
 // again on another copy when one cannot be reached. A stream is, until its
 // first message has been handed over, and if only the server streams. For all
 // other calls, gRPC's transparent retry covers requests that never left; they
-// are not sent twice.
+// are not sent twice. A retryPolicy in the service config works as well; its
+// tries multiply with these.
+//
+// A copy that was frozen, or cut off without a word, keeps its connection until
+// the registry takes it out. Until then a call to it waits for its deadline: the
+// one of [lb.Retry].PerTry, if the call is safe to send again. Where the servers
+// permit it, [grpc.WithKeepaliveParams] finds out sooner.
 package adsumgrpc
