@@ -77,7 +77,7 @@ func (b *Balancer) invoke(ctx context.Context, call *lb.Call, request any) (any,
 		if err != nil {
 			return nil, b.endpointer.current.Load().none(err)
 		}
-		if m := b.member(picked.Endpoint); m != nil && m.acquire() {
+		if m := b.acquire(picked.Endpoint); m != nil {
 			return b.finish(ctx, picked, m, request)
 		}
 		// It has just gone, and the engine's view is a moment old.
@@ -117,14 +117,16 @@ func (b *Balancer) blame(ctx context.Context, err error) lb.Result {
 	}
 }
 
-// member returns the go-kit endpoint of one of the engine's, nil if it has gone.
-func (b *Balancer) member(ep *lb.Endpoint) *member {
-	if m, ok := ep.Attached().(*member); ok {
+// acquire takes hold of the go-kit endpoint of one of the engine's, nil if it
+// has gone. What was attached may have been replaced by another since.
+func (b *Balancer) acquire(ep *lb.Endpoint) *member {
+	if m, ok := ep.Attached().(*member); ok && m.acquire() {
 		return m
 	}
 	m := b.endpointer.current.Load().member(ep.ID(), ep.Addr())
-	if m != nil {
-		ep.Attach(m)
+	if m == nil || !m.acquire() {
+		return nil
 	}
+	ep.Attach(m)
 	return m
 }

@@ -269,6 +269,32 @@ func TestAnEndpointOutlivesEverythingButItsAddress(t *testing.T) {
 	})
 }
 
+func TestAFactoryIsAskedAnewWhenItsStringChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		path := func(p string) func(*adsum.Instance) {
+			return func(in *adsum.Instance) { in.Metadata = map[string]string{"path": p} }
+		}
+		reg := w.publish(adsum.Instance{Addr: "a:1", Metadata: map[string]string{"path": "/v1"}})
+		s := newServers()
+		e := adsumkit.NewEndpointer(w.instancer(adsumkit.WithText(func(in *adsum.Instance) string { return in.Addr + in.Metadata["path"] })), s.factory)
+		defer e.Close()
+		b := adsumkit.NewBalancer(e, lb.RoundRobin)
+		for _, p := range []string{"/v1", "/v2", "/v1"} {
+			if err := reg.Update(path(p)); err != nil {
+				t.Fatal(err)
+			}
+			wait(settled)
+			if got := ask(t, pick(t, b), 1); got[0] != "a:1"+p {
+				t.Errorf("answered by %s, want the one at %s", got[0], p)
+			}
+		}
+		if _, closed := s.counts("a:1/v2"); closed != 1 {
+			t.Errorf("/v2 was closed %d times", closed)
+		}
+	})
+}
+
 func TestInstancesComeAndGoWithoutAFailedCall(t *testing.T) {
 	for _, stack := range stacks[1:] { // go-kit's own endpointer closes under calls
 		t.Run(stack.name, func(t *testing.T) {

@@ -5,18 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/kit/endpoint"
 	"github.com/go-kit/kit/sd"
-	kitlb "github.com/go-kit/kit/sd/lb"
 
 	"github.com/adsum-go/adsum"
-	"github.com/adsum-go/adsum/lb"
 )
 
 var _ sd.Endpointer = (*Endpointer)(nil)
@@ -29,9 +25,9 @@ const (
 )
 
 // Endpointer is go-kit's sd.Endpointer on an Instancer: it keeps one endpoint,
-// made by the factory, for each instance that calls may go to, for as long as
-// the instance keeps its id and address; what else is said of it changes
-// nothing. A factory that fails hides no other instance and is asked again.
+// made by the factory, for each instance that calls may go to, for as long as the
+// instance keeps its id, its address and the string that the factory got;
+// what else is said of it changes nothing. A factory that fails hides no other instance and is asked again.
 // When an instance goes, its closer runs after the calls under way.
 //
 // The factory is called by one goroutine at a time. All methods are safe for
@@ -48,14 +44,6 @@ type Endpointer struct {
 	mu        sync.Mutex          // held while reconciling
 	failures  map[string]*failure // by instance id
 	balancers []*Balancer
-}
-
-// roster is what an Endpointer offers at one moment: immutable.
-type roster struct {
-	snapshot  *adsum.Snapshot            // without those instances whose factory fails
-	members   []*member                  // one for each instance; nil for one that never was callable
-	endpoints func() []endpoint.Endpoint // of those that calls may go to
-	lacking   error                      // why an instance that may be called has no endpoint
 }
 
 // failure is a factory's, for one instance.
@@ -150,7 +138,7 @@ func (e *Endpointer) next(old *roster, s *adsum.Snapshot) (r *roster, retired []
 			retired = retire(retired, had)
 		}
 		if err != nil {
-			r.lacking = errors.Join(r.lacking, err)
+			r.lack(err)
 			continue
 		}
 		offered.Instances = append(offered.Instances, in)
@@ -174,7 +162,8 @@ func retire(retired []*member, m *member) []*member {
 // have nothing.
 func (e *Endpointer) member(had *member, in *adsum.Instance) (*member, error) {
 	addr, _ := in.Address(e.instancer.protocols...)
-	if had != nil && had.addr == addr {
+	text := e.instancer.text(in)
+	if had != nil && had.addr == addr && had.text == text {
 		return had, nil
 	}
 	if !in.Status.Callable() {
@@ -184,7 +173,7 @@ func (e *Endpointer) member(had *member, in *adsum.Instance) (*member, error) {
 	if f != nil && f.addr == addr && time.Now().Before(f.retryAt) {
 		return nil, f.err
 	}
-	call, closer, err := e.factory(e.instancer.text(in))
+	call, closer, err := e.factory(text)
 	if err == nil && call == nil {
 		err = errors.New("the factory returned no endpoint")
 	}
@@ -192,7 +181,7 @@ func (e *Endpointer) member(had *member, in *adsum.Instance) (*member, error) {
 		return nil, e.failed(in, addr, f, err)
 	}
 	delete(e.failures, in.ID)
-	m := newMember(addr, call, closer, func(err error) {
+	m := newMember(addr, text, call, closer, func(err error) {
 		if err != nil {
 			e.log.Warn("closer of an instance failed", "instance", in.ID, "error", err)
 		}
@@ -242,16 +231,6 @@ func (e *Endpointer) Endpoints() ([]endpoint.Endpoint, error) {
 	return r.endpoints(), nil
 }
 
-func (r *roster) callable() []endpoint.Endpoint {
-	endpoints := make([]endpoint.Endpoint, 0, len(r.members))
-	for i, in := range r.snapshot.Instances {
-		if in.Status.Callable() {
-			endpoints = append(endpoints, r.members[i].kept)
-		}
-	}
-	return endpoints
-}
-
 // rerouting is the endpoint of a member for callers that keep it: when the
 // member was closed, the call goes to one that was not.
 func (e *Endpointer) rerouting(m *member) endpoint.Endpoint {
@@ -268,35 +247,6 @@ func (e *Endpointer) rerouting(m *member) endpoint.Endpoint {
 		return nil, r.gone()
 	}
 }
-
-// member returns the endpoint of an instance, nil if there is none.
-func (r *roster) member(id, addr string) *member {
-	i, ok := slices.BinarySearchFunc(r.snapshot.Instances, id, func(in *adsum.Instance, id string) int { return strings.Compare(in.ID, id) })
-	if !ok || r.members[i] == nil || r.members[i].addr != addr {
-		return nil
-	}
-	return r.members[i]
-}
-
-// none is the error of a call that finds nobody. It is go-kit's
-// lb.ErrNoEndpoints as well as the reason, and names factories that failed.
-func (r *roster) none(reason error) error {
-	if r.lacking != nil {
-		reason = fmt.Errorf("%w; %w", reason, r.lacking)
-	}
-	return &noneError{reason}
-}
-
-// gone is the error of a call whose instance went while it was being picked.
-func (r *roster) gone() error {
-	return r.none(fmt.Errorf("%w: the instance of %s has just gone, and there is no other", lb.ErrNoEndpoint, r.snapshot.Service))
-}
-
-type noneError struct{ reason error }
-
-func (e *noneError) Error() string        { return e.reason.Error() }
-func (e *noneError) Unwrap() error        { return e.reason }
-func (e *noneError) Is(target error) bool { return target == kitlb.ErrNoEndpoints }
 
 // Close stops to follow the instancer and retires every endpoint: closers run
 // at once, or when the last call of theirs ends. Calls fail from then on. A

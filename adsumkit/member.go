@@ -12,7 +12,8 @@ import (
 // made for it. The closer runs once the instance is gone and the last call
 // that is under way has ended.
 type member struct {
-	addr     string
+	addr     string // where it is called
+	text     string // what the factory got
 	call     endpoint.Endpoint
 	kept     endpoint.Endpoint // call, for those who may use it after the closer ran
 	closer   io.Closer         // may be nil
@@ -20,8 +21,8 @@ type member struct {
 	holders  atomic.Int64 // the endpointer, until retired, and every call under way
 }
 
-func newMember(addr string, call endpoint.Endpoint, closer io.Closer, onClosed func(error)) *member {
-	m := &member{addr: addr, call: call, closer: closer, onClosed: onClosed}
+func newMember(addr, text string, call endpoint.Endpoint, closer io.Closer, onClosed func(error)) *member {
+	m := &member{addr: addr, text: text, call: call, closer: closer, onClosed: onClosed}
 	m.holders.Store(1)
 	return m
 }
