@@ -44,7 +44,7 @@ test-real: ## Run the tests on the real registries, once test-servers is done
 conformance: test-servers ## Run the conformance suite on every driver and write docs/conformance.md
 	rm -rf bin/conformance
 	$(step) "conformance" env ADSUM_CONFORMANCE_DIR=$(CURDIR)/bin/conformance \
-		go test -race -count=1 -p 1 -parallel 8 -timeout 30m -run 'TestConformance$$' ./memory ./test/...
+		go test -race -count=1 -p 1 -parallel 8 -timeout 30m -run 'TestConformance$$' ./memory ./file ./test/...
 	go run ./test/conformance -reports bin/conformance
 
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

@@ -17,11 +17,32 @@ const hasty = 300 * time.Millisecond
 
 func contextsAreHonoured(s *scene) {
 	NoLeaks(s)
-	link := s.cuttable()
-	registry := link.Registry
-	s.usedByMany(registry)
+	link := s.connect(s.T, s.base)
+	s.closeAtEnd(link.Registry)
+	s.usedByMany(link.Registry)
+	if link.Freeze == nil {
+		s.endsInTime("an idle watch whose context ends", s.Slack, s.observed(link.Registry).end)
+	} else {
+		s.blackHole(link)
+	}
+	s.closedRegistryIsClosed()
+}
+
+// observed is a watch that has had its first answer.
+func (s *scene) observed(registry adsum.Registry) *observer {
+	s.Helper()
 	o := s.observe(registry, s.service)
 	o.first()
+	return o
+}
+
+// blackHole checks that whatever a driver is asked ends in time while its
+// connection is one.
+func (s *scene) blackHole(link *Client) {
+	s.Helper()
+	registry := link.Registry
+	s.Cleanup(link.Thaw)
+	o := s.observed(registry)
 	var lease adsum.Lease
 	if s.caps.Register {
 		lease = s.lease(registry, s.instance(1), newOwner())
@@ -40,7 +61,6 @@ func contextsAreHonoured(s *scene) {
 		s.callsIntoABlackHole(registry, lease)
 	}
 	link.Thaw()
-	s.closedRegistryIsClosed()
 }
 
 // usedByMany calls everything at once, for the race detector to look at.

@@ -108,7 +108,8 @@ type Server interface {
 }
 
 // Client is one client of a registry, and what can be done to its connection
-// while others go on. A case that needs a function that is nil fails.
+// while others go on. A case that needs a function that is nil fails. Without
+// Freeze, as for a registry in a folder, calls are not tried in a black hole.
 type Client struct {
 	Registry     adsum.Registry
 	Cut, Heal    func() // the connection ends, and none can be made

@@ -41,7 +41,7 @@ func TestConformance(t *testing.T) {
 		NotApplicable: map[int]string{
 			17: "what is removed from a file is gone on purpose", 18: "a file has no sequence", 19: "a file keeps no history of changes",
 			20: "nothing in a file runs out",
-			22: "a local file does not freeze", 23: noServer, 28: "a local file does not freeze; nothing blocks",
+			22: "a local file does not freeze", 23: noServer,
 			29: "tests may run as root, whom a file system denies nothing", 30: "a file has no credentials",
 			24: "all clients read one disk", 34: noServer, 36: noServer,
 		},
