@@ -67,7 +67,6 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 	k8s.io/utils v0.0.0-20260108192941-914a6e750570 // indirect
-	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
 require github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
@@ -83,4 +82,5 @@ replace (
 require (
 	github.com/adsum-go/adsum/adsumgrpc v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/examples v0.0.0-00010101000000-000000000000
+	sigs.k8s.io/yaml v1.6.0
 )

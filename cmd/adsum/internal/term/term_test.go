@@ -2,9 +2,12 @@ package term_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
 )
@@ -95,4 +98,35 @@ func TestYAMLWritesNestedCollections(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got\n%s", got)
 	}
+}
+
+func FuzzYAMLSaysWhatTheJSONSays(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `[]`, `null`, `"a"`, `[1,-2.5e3,true]`, `{"a":{"b":[]},"yes":"no","null":null}`,
+		`[[{"id":"x","on":"off"}],"\u202e\u001b","12:30","- x","# y"]`, `{"":"","a: b":1,"id":{"true":{}}}`,
+		`{"tags":["a"],"metadata":{"k":"\u0085\u2028\ufeff"}}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var want any
+		if json.Unmarshal([]byte(s), &want) != nil {
+			return
+		}
+		compact, err := json.Marshal(want) // without duplicate keys and broken UTF-8
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := term.YAML(compact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got any
+		if err := yaml.Unmarshal(text, &got); err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s became %v by\n%s", compact, got, text)
+		}
+	})
 }
