@@ -16,10 +16,17 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	srv := servers.StartEtcd(t, servers.EtcdOptions{})
+	adsumtest.Conformance(t, harness(t, "etcd 3.7.3", servers.StartEtcd(t, servers.EtcdOptions{})))
+}
+
+func TestConformanceOfThreeMembers(t *testing.T) {
+	adsumtest.Conformance(t, harness(t, "etcd 3.7.3, three members", servers.StartEtcd(t, servers.EtcdOptions{Members: 3})))
+}
+
+func harness(t *testing.T, name string, srv *servers.Etcd) adsumtest.Harness {
 	c := admin(t, srv)
-	adsumtest.Conformance(t, adsumtest.Harness{
-		Registry: "etcd 3.7.3",
+	return adsumtest.Harness{
+		Registry: name,
 		Open:     etcd.Open,
 		URL: func(base string, endpoints ...string) string {
 			return fmt.Sprintf("etcd://%s/%s?heartbeat=2s&timeout=3s", strings.Join(endpoints, ","), base)
@@ -84,5 +91,5 @@ func TestConformance(t *testing.T) {
 				NoCertificate:  openTLS(t, srv, "ca-file="+ca.File),
 			}
 		},
-	})
+	}
 }
