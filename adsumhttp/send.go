@@ -18,10 +18,10 @@ func (s *service) send(req *http.Request) (*http.Response, error) {
 	call := lb.NewCall(req.Context())
 	call.Idempotent = idempotent(req) && body.replayable()
 
-	var last try
+	last := &try{} // none yet
 	err := s.options.retry.Do(req.Context(), call, func(ctx context.Context) error {
 		last.discard()
-		last = try{service: s, req: req, body: body}
+		last = &try{service: s, req: req, body: body}
 		return last.do(ctx, call)
 	}, func(error) lb.Verdict { return last.verdict() })
 	if last.resp != nil && (err == nil || req.Context().Err() == nil) {
@@ -33,7 +33,8 @@ func (s *service) send(req *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// try is one request to one endpoint.
+// try is one request to one endpoint. Its trace may be written to after it
+// ended, so that each has one of its own.
 type try struct {
 	service *service
 	req     *http.Request
@@ -58,10 +59,7 @@ func (t *try) do(ctx context.Context, call *lb.Call) error {
 		picked.Done(lb.Outcome{Result: lb.Ignored})
 		return err
 	}
-	// The try's own context ends with the headers; the body's reader lives
-	// on the caller's.
-	reqCtx, cancel := context.WithCancelCause(t.req.Context())
-	detach := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
+	reqCtx, detach, cancel := t.context(ctx)
 	start := time.Now()
 	resp, err := t.service.http.RoundTrip(t.outgoing(reqCtx, picked.Endpoint, body))
 	if !detach() {
@@ -85,6 +83,18 @@ func (t *try) do(ctx context.Context, call *lb.Call) error {
 		return errUnavailable{resp.Status}
 	}
 	return nil
+}
+
+// context returns what the request is sent with. It ends with the try until it
+// is detached; from then on with the caller's own context, on which the body is
+// read, or when it is cancelled. Detaching fails if the try has ended.
+func (t *try) context(ctx context.Context) (_ context.Context, detach func() bool, cancel context.CancelCauseFunc) {
+	own := t.req.Context()
+	if ctx == own { // no times for tries
+		return ctx, func() bool { return true }, func(error) {}
+	}
+	own, cancel = context.WithCancelCause(own)
+	return own, context.AfterFunc(ctx, func() { cancel(ctx.Err()) }), cancel
 }
 
 // tooLate is what becomes of an answer, or of an error, when the try's context

@@ -16,7 +16,9 @@ import (
 // an interrupt arrives, or the server fails. Then it withdraws, goes on
 // answering until callers had time to see that, lets the requests that run
 // finish within a limit, and stops. See [lifecycle.Run] for the options and
-// the errors, and for what happens to an empty Addr.
+// the errors, and for what happens to an empty Addr. An instance that speaks
+// TLS and names no "http" or "https" endpoint gets the latter, so that nobody
+// calls it in clear.
 //
 // From the withdrawal on, every answer asks the caller to give up its
 // connection. For this Serve wraps srv.Handler; set it before.
@@ -24,6 +26,13 @@ import (
 // Connections that were hijacked, such as WebSockets, are not waited for; see
 // [http.Server.RegisterOnShutdown].
 func Serve(ctx context.Context, srv *http.Server, listener net.Listener, registry adsum.Registry, in adsum.Instance, opts ...lifecycle.Option) error {
+	if srv.TLSConfig != nil && in.Endpoints["http"] == "" && in.Endpoints["https"] == "" {
+		in = in.Clone()
+		if in.Endpoints == nil {
+			in.Endpoints = map[string]string{}
+		}
+		in.Endpoints["https"] = in.Addr // empty: lifecycle.Run fills in both
+	}
 	return lifecycle.Run(ctx, newServer(srv, listener), registry, in, opts...)
 }
 

@@ -2,6 +2,8 @@ package adsumhttp_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -125,6 +127,31 @@ func TestServeAsksCallersToLeaveWhileItDrains(t *testing.T) {
 		t.Error("a draining server keeps connections")
 	}
 	direct.CloseIdleConnections()
+}
+
+func TestAServerThatSpeaksTLSIsCalledByTLS(t *testing.T) {
+	f := newFleet(t)
+	cert := httptest.NewUnstartedServer(nil) // for its certificate
+	cert.StartTLS()
+	defer cert.Close()
+	f.serve(&http.Server{Handler: names("secret"), TLSConfig: cert.TLS.Clone()})
+	f.see("book", 1)
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Certificate())
+	transport := f.transport(
+		adsumhttp.WithTLSConfig(&tls.Config{RootCAs: roots}),
+		adsumhttp.WithServerName(func(string) string { return "example.com" }))
+	if _, body := get(t, transport, "http://book/"); body != "secret" {
+		t.Errorf("got %q", body)
+	}
+	snapshot, err := f.dir.Snapshot(t.Context(), "book")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := snapshot.Instances[0]
+	if in.Endpoints["https"] != in.Addr {
+		t.Errorf("registered %v and %v", in.Addr, in.Endpoints)
+	}
 }
 
 func TestServeCutsOffRequestsAtTheLimit(t *testing.T) {

@@ -17,12 +17,16 @@ type trace struct {
 // trace goes on.
 func (t *trace) attach(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { t.asked.Store(true) },
-		// The standard library sends a request once more by itself only
-		// when it knows that the first connection carried nothing of it,
-		// or that this does no harm.
-		GotConn: func(httptrace.GotConnInfo) { t.left.Store(false) },
-		// WroteHeaders would come too late: the server may have them then.
-		WroteHeaderField: func(string, []string) { t.left.Store(true) },
+		// The standard library asks for another connection by itself only
+		// when it knows that the one before carried nothing of the
+		// request, or that sending it again does no harm.
+		GetConn: func(string) {
+			t.asked.Store(true)
+			t.left.Store(false)
+		},
+		// Hooks for what is written come too late: by then, the server may
+		// have it. With a connection in hand, nothing else is to be waited
+		// for before writing.
+		GotConn: func(httptrace.GotConnInfo) { t.left.Store(true) },
 	})
 }

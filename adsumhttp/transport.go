@@ -51,14 +51,10 @@ func NewTransport(dir *adsum.Directory, opts ...Option) *Transport {
 // with [adsum.ErrClosed], or with an [*lb.TriesError] that names every try.
 // The response's request is req, with a context that tells [EndpointOf].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := t.names(req.URL); err != nil {
-		if t.options.base != nil {
-			return t.options.base.RoundTrip(req)
-		}
-		closeBody(req)
-		return nil, err
+	s, err := t.acquire(req.URL)
+	if errors.Is(err, ErrNotService) && t.options.base != nil {
+		return t.options.base.RoundTrip(req)
 	}
-	s, err := t.acquire(key{req.URL.Host, req.URL.Scheme})
 	if err != nil {
 		closeBody(req)
 		return nil, err
@@ -71,41 +67,56 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.send(req)
 }
 
-// names reports what keeps a URL from naming a service.
-func (t *Transport) names(u *url.URL) error {
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%w: scheme %q of %s; use http or https", ErrNotService, u.Scheme, u.Redacted())
+// acquire returns the service that the URL names, which stays until it is
+// released.
+func (t *Transport) acquire(u *url.URL) (*service, error) {
+	if u == nil {
+		return nil, fmt.Errorf("%w: the request has no URL", ErrNotService)
 	}
-	if err := adsum.ValidateService(u.Host); err != nil {
-		return fmt.Errorf("%w: host %q: %w", ErrNotService, u.Host, err)
+	k := key{u.Host, u.Scheme}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.services[k] == nil {
+		if err := t.open(k); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := netip.ParseAddr(u.Host); err == nil {
-		return fmt.Errorf("%w: host %q is an address", ErrNotService, u.Host)
+	s := t.services[k]
+	s.users++
+	return s, nil
+}
+
+// open begins with a service. The caller holds mu.
+func (t *Transport) open(k key) error {
+	if err := t.validate(k); err != nil {
+		return err
 	}
-	if t.options.base != nil && strings.Contains(u.Host, ".") {
-		return fmt.Errorf("%w: host %q has a dot", ErrNotService, u.Host)
+	if t.closed {
+		return fmt.Errorf("call %s: transport %w", k.service, adsum.ErrClosed)
 	}
+	view, err := t.dir.Open(k.service)
+	if err != nil {
+		return err
+	}
+	t.services[k] = newService(k, view, &t.options)
 	return nil
 }
 
-// acquire returns the service, which stays until it is released.
-func (t *Transport) acquire(k key) (*service, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return nil, fmt.Errorf("call %s: transport %w", k.service, adsum.ErrClosed)
+// validate reports what keeps a URL from naming a service.
+func (t *Transport) validate(k key) error {
+	if k.scheme != "http" && k.scheme != "https" {
+		return fmt.Errorf("%w: scheme %q with host %q; use http or https", ErrNotService, k.scheme, k.service)
 	}
-	s := t.services[k]
-	if s == nil {
-		view, err := t.dir.Open(k.service)
-		if err != nil {
-			return nil, err
-		}
-		s = newService(k, view, &t.options)
-		t.services[k] = s
+	if err := adsum.ValidateService(k.service); err != nil {
+		return fmt.Errorf("%w: host %q: %w", ErrNotService, k.service, err)
 	}
-	s.users++
-	return s, nil
+	if _, err := netip.ParseAddr(k.service); err == nil {
+		return fmt.Errorf("%w: host %q is an address", ErrNotService, k.service)
+	}
+	if t.options.base != nil && strings.Contains(k.service, ".") {
+		return fmt.Errorf("%w: host %q has a dot", ErrNotService, k.service)
+	}
+	return nil
 }
 
 // release lets the service go once nobody used it for the idle time. One timer

@@ -81,6 +81,12 @@ func TestAHostThatIsNoServiceIsRefusedBeforeAnyIO(t *testing.T) {
 	}
 }
 
+func TestARequestWithoutAURLIsRefused(t *testing.T) {
+	if _, err := newFleet(t).transport().RoundTrip(&http.Request{}); !errors.Is(err, adsumhttp.ErrNotService) {
+		t.Errorf("got %v, want ErrNotService", err)
+	}
+}
+
 func TestABaseTransportTakesWhatIsNoService(t *testing.T) {
 	f := newFleet(t)
 	f.start("book", names("a copy"))
