@@ -11,6 +11,8 @@ import (
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/adsumgrpc/internal/echopb"
+	"github.com/adsum-go/adsum/adsumtest"
+	"github.com/adsum-go/adsum/lb"
 )
 
 func safely(client echopb.EchoClient) func(context.Context) (*echopb.Reply, error) {
@@ -97,6 +99,24 @@ func TestNoCallFailsWhileTheRegistryIsDownFrozenOrWiped(t *testing.T) {
 	f.registry.Thaw()
 	f.registry.BreakWatches()
 	l.more(t, 50, names(copies)...)
+	l.noErrors(t)
+}
+
+func TestNoSafeCallFailsWhenACopyIsCutOffWithoutAWord(t *testing.T) {
+	f := newFleet(t)
+	good := f.start(1)[0]
+	var proxy *adsumtest.Proxy
+	cut := f.startOn("127.0.0.1:0", nil, func(in *adsum.Instance) {
+		proxy = adsumtest.NewProxy(t, in.Addr)
+		in.Addr = proxy.Addr()
+	})
+	_, client := f.client(adsumgrpc.WithRetry(lb.Retry{PerTry: 100 * time.Millisecond}))
+	l := startLoad(t, 4, safely(client))
+	l.more(t, 20, good.name, cut.name)
+	proxy.Hang()
+	l.more(t, 20, good.name)
+	cut.registration.Close(soon(t)) // as its TTL would
+	l.more(t, 50, good.name)
 	l.noErrors(t)
 }
 
