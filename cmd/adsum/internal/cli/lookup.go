@@ -50,7 +50,6 @@ func (f *Factory) list(ctx context.Context, registry adsum.Registry, service str
 // explain tells why the registry did not answer, with the exit code for it.
 // ctx is what bounded the wait.
 func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err error) error {
-	const hint = "is it running? 'adsum serve' starts an etcd; --registry or ADSUM_REGISTRY names another"
 	name := registry.Capabilities().Registry
 	var byHand stopped
 	var nobody refused
@@ -58,7 +57,7 @@ func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err erro
 	case errors.As(context.Cause(ctx), &byHand):
 		return codedError{exitFailed, byHand}
 	case errors.As(context.Cause(ctx), &nobody):
-		return codef(exitConnect, "could not connect to %s: %w\n%s", name, nobody, hint)
+		return codef(exitConnect, "could not connect to %s: %w\n%s", name, nobody, f.hint())
 	case errors.Is(err, adsum.ErrUntrusted):
 		return codef(exitConnect, "%s: %w", name, err)
 	case err != nil && adsum.Final(err):
@@ -66,7 +65,16 @@ func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err erro
 	case ctx.Err() != nil && lastError(err) == nil:
 		return codef(exitTimeout, "%s: no answer within %s (--timeout)", name, f.Timeout)
 	}
-	return codef(exitConnect, "could not connect to %s: %w\n%s", name, err, hint)
+	return codef(exitConnect, "could not connect to %s: %w\n%s", name, err, f.hint())
+}
+
+// hint is what to do about a registry that cannot be reached.
+func (f *Factory) hint() string {
+	const other = "--registry or ADSUM_REGISTRY names another"
+	if u, err := adsum.ParseURL(f.registryURL()); err != nil || len(u.Hosts) == 0 {
+		return other
+	}
+	return "is it running? 'adsum serve' starts an etcd; " + other
 }
 
 // lastError is what the registry itself said, and nil when all that is known

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"sigs.k8s.io/yaml"
+
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/etcd"
+	"github.com/adsum-go/adsum/file"
 	"github.com/adsum-go/adsum/memory"
 )
 
@@ -10,6 +13,15 @@ import (
 func openers() adsum.Openers {
 	return adsum.Openers{
 		"etcd":   etcd.Open,
+		"file":   openFile,
 		"memory": memory.Open,
 	}
+}
+
+// openFile reads YAML as well as JSON.
+func openFile(rawURL string) (adsum.Registry, error) {
+	return file.OpenWith(rawURL, file.Options{Convert: map[string]func([]byte) ([]byte, error){
+		".yaml": yaml.YAMLToJSON,
+		".yml":  yaml.YAMLToJSON,
+	}})
 }
