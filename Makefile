@@ -1,7 +1,7 @@
 # Everything that a developer or a CI machine runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-unit test-servers test-real lint fmt tidy tidy-check vuln \
+.PHONY: help test test-unit test-servers test-real conformance lint fmt tidy tidy-check vuln \
 	cross cross-ci fuzz bench generate release release-check ci clean
 
 # The modules are those of go.work. LOOSE are the others, which build with the
@@ -9,6 +9,7 @@
 MODULES := $(patsubst $(CURDIR)%,.%,$(shell go list -m -f '{{.Dir}}'))
 UNIT    := $(patsubst %,%/...,$(filter-out ./test,$(MODULES)))
 LOOSE   := $(filter-out $(MODULES),$(shell find . -name go.mod -not -path './test/*' -exec dirname {} \;))
+SUITES  := $(dir $(shell grep -rl --include='*_test.go' '^func TestConformance\b' .))
 
 PLATFORMS    := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 PLATFORMS_CI := windows/amd64 darwin/arm64
@@ -24,12 +25,19 @@ help: ## List the targets
 
 ## Tests
 
+# The reports of the conformance suite go to a folder with a new name each time,
+# so that go test takes no result for them from its cache.
 test: ## Run every test of every module with the race detector; prepares the servers it needs
-	@scripts/step "all tests" $(MAKE) --no-print-directory test-side-by-side test-real
+	@reports=$$(mktemp -d) && trap 'rm -rf "$$reports"' EXIT && \
+	ADSUM_CONFORMANCE_DIR=$$reports scripts/step "all tests" \
+		$(MAKE) --no-print-directory test-side-by-side test-real test-verdicts
 
-.PHONY: test-side-by-side
+.PHONY: test-side-by-side test-verdicts
 test-side-by-side:
 	@$(MAKE) --no-print-directory -j2 test-servers test-unit
+
+test-verdicts:
+	$(step) "verdicts as in docs/conformance.md" go run ./test/conformance -check -reports $(ADSUM_CONFORMANCE_DIR)
 
 test-unit: ## Run the tests that need no server
 	$(step) "unit tests" go test -race $(TESTFLAGS) $(UNIT)
@@ -40,12 +48,11 @@ test-servers: ## Build and download the registries that the tests run against
 test-real: ## Run the tests on the real registries, once test-servers is done
 	$(step) "tests on real servers" go test -race -timeout 20m $(TESTFLAGS) ./test/...
 
-.PHONY: conformance
 conformance: test-servers ## Run the conformance suite on every driver and write docs/conformance.md
-	rm -rf bin/conformance
+	@rm -rf bin/conformance
 	$(step) "conformance" env ADSUM_CONFORMANCE_DIR=$(CURDIR)/bin/conformance \
-		go test -race -count=1 -p 1 -parallel 8 -timeout 30m -run 'TestConformance$$' ./memory ./file ./test/...
-	go run ./test/conformance -reports bin/conformance
+		go test -race -count=1 -p 1 -parallel 8 -timeout 30m -run 'TestConformance$$' $(SUITES)
+	$(step) "docs/conformance.md" go run ./test/conformance -reports bin/conformance
 
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	$(step) "fuzz targets" scripts/fuzz $(FUZZTIME)
