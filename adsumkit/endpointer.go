@@ -25,10 +25,11 @@ const (
 )
 
 // Endpointer is go-kit's sd.Endpointer on an Instancer: it keeps one endpoint,
-// made by the factory, for each instance that calls may go to, for as long as the
-// instance keeps its id, its address and the string that the factory got;
-// what else is said of it changes nothing. A factory that fails hides no other instance and is asked again.
-// When an instance goes, its closer runs after the calls under way.
+// made by the factory, for each instance that calls may go to, for as long as
+// the instance keeps its id, its address and the string that the factory got;
+// what else is said of it changes nothing. A factory that fails hides no other
+// instance and is asked again. When an instance goes, its closer runs after the
+// calls under way.
 //
 // The factory is called by one goroutine at a time. All methods are safe for
 // concurrent use.

@@ -27,6 +27,7 @@ import (
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumkit"
 	"github.com/adsum-go/adsum/adsumtest"
+	"github.com/adsum-go/adsum/etcd"
 	"github.com/adsum-go/adsum/memory"
 	"github.com/adsum-go/adsum/test/servers"
 )
@@ -115,6 +116,58 @@ func TestCopiesAndCallersOfBothWorkTogether(t *testing.T) {
 			t.Errorf("%s reaches %v, want %v", name, got, both)
 		}
 	}
+}
+
+// What the guide says of registrations, on an etcd that lost its data.
+func TestAWipedEtcdGetsOurRegistrationBackAndNotGoKits(t *testing.T) {
+	store := servers.StartEtcd(t, servers.EtcdOptions{})
+	base := fmt.Sprintf("etcd://%s/services", store.Addr())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	withdrawOld, err := registerBefore(ctx, store.Endpoints(), "127.0.0.1:1", log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer withdrawOld()
+	withdrawMoved, err := registerAfter(base+"?codec=addr", "127.0.0.1:2", log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer withdrawMoved()
+	if got := registered(t, base, 2); !slices.Equal(got, []string{"127.0.0.1:1", "127.0.0.1:2"}) {
+		t.Fatalf("registered: %v", got)
+	}
+	store.Wipe()
+	wiped := time.Now()
+	if got := registered(t, base, 1); !slices.Equal(got, []string{"127.0.0.1:2"}) {
+		t.Errorf("registered after the wipe: %v", got)
+	}
+	t.Logf("back after %v", time.Since(wiped).Round(time.Millisecond))
+}
+
+// registered waits until at least n instances are, and returns which.
+func registered(t *testing.T, etcdURL string, n int) (ids []string) {
+	t.Helper()
+	registry, err := etcd.Open(etcdURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer registry.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err = registry.Watch(ctx, "book", func(l adsum.Listing) {
+		if len(l.Instances) >= n && ctx.Err() == nil {
+			for _, in := range l.Instances {
+				ids = append(ids, in.ID)
+			}
+			cancel()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func TestAnInstancerOfGoKitFeedsADirectory(t *testing.T) {
