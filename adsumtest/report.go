@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -120,23 +121,36 @@ func ReadReports(folder string) ([]*Report, error) {
 func Verdicts(w io.Writer, reports []*Report) error {
 	var b strings.Builder
 	header(&b, reports, func(r *Report) string { return r.Driver + "<br>" + r.Registry })
-	var reasons strings.Builder
 	for _, c := range cases {
 		fmt.Fprintf(&b, "| %d | %s |", c.number, c.name)
 		for _, r := range reports {
-			result := r.result(c.number)
-			fmt.Fprintf(&b, " %s |", result.Verdict)
-			if result.Reason != "" {
-				fmt.Fprintf(&reasons, "- %d, %s: %s\n", c.number, r.Driver, result.Reason)
-			}
+			fmt.Fprintf(&b, " %s |", r.result(c.number).Verdict)
 		}
 		b.WriteByte('\n')
 	}
-	if reasons.Len() > 0 {
-		b.WriteString("\nNot applicable, and why:\n\n" + reasons.String())
+	b.WriteString("\nNot applicable, and why:\n\n")
+	for _, r := range reports {
+		r.reasons(&b)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// reasons writes why cases do not apply, a line for each reason.
+func (r *Report) reasons(b *strings.Builder) {
+	var order []string
+	numbers := map[string][]string{}
+	for _, c := range cases {
+		if reason := r.result(c.number).Reason; reason != "" {
+			if numbers[reason] == nil {
+				order = append(order, reason)
+			}
+			numbers[reason] = append(numbers[reason], strconv.Itoa(c.number))
+		}
+	}
+	for _, reason := range order {
+		fmt.Fprintf(b, "- %s, %s: %s\n", r.Driver, strings.Join(numbers[reason], " "), reason)
+	}
 }
 
 // Figures writes a Markdown table of what the cases measured.

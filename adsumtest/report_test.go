@@ -53,7 +53,7 @@ func TestTheTablesShowVerdictsFiguresAndReasons(t *testing.T) {
 			"| # | | memory<br>in process | etcd<br>etcd 3.7.3 |\n",
 			"| 3 | what is registered is visible within the declared propagation | pass | fail |\n",
 			"| 1 | the first snapshot is the complete current set | not run | not run |\n",
-			"- 36, memory: no network\n",
+			"- memory, 36: no network\n",
 		},
 		figures.String(): {"| 3 | register→visible | 1ms | 12s |\n"},
 		matrix.String():  {"conformance of memory on in process: 1 passed, 0 failed, 1 not applicable, 0 not run\n", "register→visible 1ms\n", "no network\n"},

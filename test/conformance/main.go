@@ -70,7 +70,7 @@ is skipped. [How to put a driver of your own through it](writing-a-driver.md).
 %s
 ## Measured
 
-On a loaded two-core machine, with the shortest TTL that the registry takes, so
+On a loaded two-core machine, with a TTL of 2 s unless the test chose another, so
 that crashes show soon; with another TTL the times that depend on it grow with
 it. Of several measurements in one case the worst is shown.
 
