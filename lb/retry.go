@@ -57,7 +57,9 @@ type Verdict struct {
 }
 
 // Do calls try until it succeeds or must not be called again. It blocks, and
-// calls try on its own goroutine, with a context that ends with that one try.
+// calls try on the caller's goroutine, with a context that ends when the time
+// of the try, or of all tries, is over, and at the latest when Do returns if
+// there is such a time.
 //
 // try picks with call, which avoids the endpoints of the tries before. judge
 // is asked about every error of try. The first try's error is returned as it
