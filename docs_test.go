@@ -5,6 +5,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,15 +18,35 @@ var (
 func TestLinksInTheDocumentationLeadSomewhere(t *testing.T) {
 	for _, file := range files(t, "*.md") {
 		for _, link := range markdownLink.FindAllStringSubmatch(codeFence.ReplaceAllString(read(t, file), ""), -1) {
-			target, _, _ := strings.Cut(link[1], "#")
-			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+			target, heading, _ := strings.Cut(link[1], "#")
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 				continue
 			}
-			if _, err := os.Stat(filepath.FromSlash(path.Join(path.Dir(file), target))); err != nil {
+			if target = path.Join(path.Dir(file), target); link[1][0] == '#' {
+				target = file
+			}
+			if _, err := os.Stat(filepath.FromSlash(target)); err != nil {
 				t.Errorf("%s links to %s, which is not there", file, link[1])
+			} else if heading != "" && path.Ext(target) == ".md" && !slices.Contains(headings(read(t, target)), heading) {
+				t.Errorf("%s links to %s, but %s has no such heading", file, link[1], target)
 			}
 		}
 	}
+}
+
+var (
+	headingLine = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// headings returns the anchors that GitHub makes of a document's headings.
+func headings(markdown string) []string {
+	var anchors []string
+	for _, heading := range headingLine.FindAllStringSubmatch(codeFence.ReplaceAllString(markdown, ""), -1) {
+		anchor := notInAnchor.ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(anchor, " ", "-"))
+	}
+	return anchors
 }
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumgrpc"
+	"github.com/adsum-go/adsum/adsumhttp"
 	"github.com/adsum-go/adsum/etcd"
 	book "github.com/adsum-go/adsum/examples/book/bookpb"
 )
@@ -35,6 +37,18 @@ func Example_server() {
 		return adsumgrpc.Serve(ctx, server, listener, registry, adsum.Instance{Service: "book"})
 	}
 	_ = serve
+}
+
+func Example_web() {
+	ask := func(dir *adsum.Directory) error {
+		web := &http.Client{Transport: adsumhttp.NewTransport(dir)}
+		response, err := web.Get("http://book/list")
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	}
+	_ = ask
 }
 
 func Example_client() {
