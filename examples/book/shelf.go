@@ -11,12 +11,8 @@ import (
 	"github.com/adsum-go/adsum/examples/book/bookpb"
 )
 
-// Service is the name under which the servers register that speak gRPC, and
-// WebService that of the ones that speak HTTP.
-const (
-	Service    = "book"
-	WebService = "book-web"
-)
+// Service is the name under which every server registers.
+const Service = "book"
 
 // defaultLimit is how many books a page has if the caller does not say.
 const defaultLimit = 10

@@ -28,8 +28,7 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "adsum-book-")
 	if err == nil {
 		programs = dir
-		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./book/server-grpc", "./book/server-kit", "./book/server-http",
-			"./book/client-grpc", "./book/client-kit", "./book/client-http")
+		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./book/server-grpc", "./book/server-kit", "./book/client-grpc", "./book/client-kit")
 		build.Dir = "../../examples"
 		var out []byte
 		if out, err = build.CombinedOutput(); err != nil {
@@ -138,14 +137,6 @@ bookId: 2  =>  bookName: 21天精通java
 		addrs = append(addrs, addr)
 	}
 	return addrs
-}
-
-func TestTheClientOverHTTPCallsItsServersInTurn(t *testing.T) {
-	etcd := servers.StartEtcd(t, servers.EtcdOptions{})
-	registry := "etcd://" + etcd.Addr() + "/services"
-	startServer(t, registry, "http")
-	startServer(t, registry, "http")
-	alternate(t, "http", callers(t, registry, "http"))
 }
 
 func TestAnyServerWorksWithAnyClientAndRequestsAlternate(t *testing.T) {

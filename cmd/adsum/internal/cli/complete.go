@@ -34,18 +34,13 @@ func (f *Factory) completeInstance(cmd *cobra.Command, args []string, toComplete
 	if len(args) != 1 {
 		return f.completeService(cmd, args, toComplete)
 	}
-	registry, err := f.Registry()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	defer registry.Close()
 	f.Timeout = min(f.Timeout, completeLimit)
-	listing, err := f.list(cmd.Context(), registry, args[0])
+	found, err := f.find(cmd.Context(), args[0])
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var ids []string
-	for _, in := range selected(listing.Instances, "", false) {
+	for _, in := range selected(found.Instances, "", false) {
 		ids = append(ids, in.ID)
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp

@@ -51,23 +51,17 @@ Without any instance to list the exit code is 4.`,
 }
 
 func runInstances(ctx context.Context, opts *instancesOptions) error {
-	registry, err := opts.Registry()
+	found, err := opts.find(ctx, opts.Service)
 	if err != nil {
 		return err
 	}
-	defer registry.Close()
-	listing, err := opts.list(ctx, registry, opts.Service)
-	if err != nil {
-		return err
-	}
-	opts.noteSkipped(listing.Skipped)
-	instances := selected(listing.Instances, opts.Tag, !opts.All)
+	instances := selected(found.Instances, opts.Tag, !opts.All)
 	err = opts.print(instances, func() error { return opts.printInstances(instances) })
 	if err != nil {
 		return err
 	}
 	if len(instances) == 0 {
-		opts.noteNone(registry, opts.Service, opts.Tag, len(listing.Instances))
+		opts.noteNone(found, opts.Service, opts.Tag)
 		return exitCode(exitNotFound)
 	}
 	return nil
@@ -79,19 +73,6 @@ func selected(all []*adsum.Instance, tag string, callableOnly bool) []*adsum.Ins
 	all = slices.SortedFunc(slices.Values(all), func(a, b *adsum.Instance) int { return strings.Compare(a.ID, b.ID) })
 	s := adsum.Snapshot{Instances: all}
 	return append([]*adsum.Instance{}, s.Select(tag, callableOnly)...)
-}
-
-// noteNone says what there is instead of nothing.
-func (f *Factory) noteNone(registry adsum.Registry, service, tag string, others int) {
-	name := registry.Capabilities().Registry
-	switch {
-	case others == 0:
-		f.Notef("no instance of %q in %s", service, name)
-	case tag != "":
-		f.Notef("none of the %d instances of %q in %s takes calls and carries the tag %q; --all shows those that take none", others, service, name, tag)
-	default:
-		f.Notef("none of the %d instances of %q in %s takes calls; --all shows why", others, service, name)
-	}
 }
 
 func (opts *instancesOptions) printInstances(instances []*adsum.Instance) error {

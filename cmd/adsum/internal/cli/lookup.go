@@ -23,6 +23,41 @@ func (f *Factory) within(ctx context.Context) (context.Context, context.CancelFu
 	}
 }
 
+// found is a service as a registry lists it.
+type found struct {
+	adsum.Listing
+	registry string // its name, for people
+}
+
+// find opens the registry, asks it once for a service, and tells what in it
+// nobody can read.
+func (f *Factory) find(ctx context.Context, service string) (found, error) {
+	registry, err := f.Registry()
+	if err != nil {
+		return found{}, err
+	}
+	defer registry.Close()
+	listing, err := f.list(ctx, registry, service)
+	if err != nil {
+		return found{}, err
+	}
+	f.noteSkipped(listing.Skipped)
+	return found{listing, registry.Capabilities().Registry}, nil
+}
+
+// noteNone says what there is instead of nothing.
+func (f *Factory) noteNone(found found, service, tag string) {
+	others := len(found.Instances)
+	switch {
+	case others == 0:
+		f.Notef("no instance of %q in %s", service, found.registry)
+	case tag != "":
+		f.Notef("none of the %d instances of %q in %s takes calls and carries the tag %q; --all shows those that take none", others, service, found.registry, tag)
+	default:
+		f.Notef("none of the %d instances of %q in %s takes calls; --all shows why", others, service, found.registry)
+	}
+}
+
 // list asks the registry once for a service. It takes the driver's first
 // answer, or its first error: to try again is the caller's business.
 func (f *Factory) list(ctx context.Context, registry adsum.Registry, service string) (adsum.Listing, error) {

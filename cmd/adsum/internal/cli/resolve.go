@@ -55,23 +55,17 @@ type resolved struct {
 }
 
 func runResolve(ctx context.Context, opts *resolveOptions) error {
-	registry, err := opts.Registry()
+	found, err := opts.find(ctx, opts.Service)
 	if err != nil {
 		return err
 	}
-	defer registry.Close()
-	listing, err := opts.list(ctx, registry, opts.Service)
-	if err != nil {
-		return err
-	}
-	opts.noteSkipped(listing.Skipped)
-	addrs := opts.resolve(selected(listing.Instances, opts.Tag, true))
+	addrs := opts.resolve(selected(found.Instances, opts.Tag, true))
 	err = opts.print(addrs, func() error { return opts.printAddrs(addrs) })
 	if err != nil {
 		return err
 	}
 	if len(addrs) == 0 {
-		opts.noteNone(registry, opts.Service, opts.Tag, len(listing.Instances))
+		opts.noteNone(found, opts.Service, opts.Tag)
 		return exitCode(exitNotFound)
 	}
 	return nil
