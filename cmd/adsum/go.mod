@@ -33,6 +33,7 @@ require (
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jonboulle/clockwork v0.5.0 // indirect
+	github.com/miekg/dns v1.1.73 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_golang v1.23.2 // indirect
 	github.com/prometheus/client_model v0.6.2 // indirect
@@ -75,12 +76,14 @@ replace (
 	github.com/adsum-go/adsum => ../..
 	github.com/adsum-go/adsum/adsumgrpc => ../../adsumgrpc
 	github.com/adsum-go/adsum/adsumkit => ../../adsumkit
+	github.com/adsum-go/adsum/dnssrv => ../../dnssrv
 	github.com/adsum-go/adsum/etcd => ../../etcd
 	github.com/adsum-go/adsum/examples => ../../examples
 )
 
 require (
 	github.com/adsum-go/adsum/adsumgrpc v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/dnssrv v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/examples v0.0.0-00010101000000-000000000000
 	sigs.k8s.io/yaml v1.6.0
 )
