@@ -99,6 +99,7 @@ func (r *Registry) pump(ctx context.Context, f follower, s *stream) error {
 			return ctx.Err()
 		case <-pulse.C:
 			if silent := time.Since(heard); silent > 3*interval {
+				r.conns.unansweredStream(s.wire, heard.Add(interval))
 				return fmt.Errorf("%w: nothing heard for %v", adsum.ErrSilent, silent.Round(time.Millisecond))
 			}
 			if err := s.askProgress(); err != nil {

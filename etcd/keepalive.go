@@ -26,7 +26,7 @@ func (l *lease) start() bool {
 // a whole TTL is it given up. Registering again then takes a new lease and
 // moves the record over.
 func (l *lease) keepAlive() {
-	stream := &renewals{lease: pb.NewLeaseClient(l.r.client.ActiveConnection()), id: l.id}
+	stream := &renewals{lease: pb.NewLeaseClient(l.r.client.ActiveConnection()), id: l.id, conns: l.r.conns}
 	defer stream.close()
 	wait := l.ttl / 3
 	for {
@@ -59,6 +59,7 @@ func (l *lease) keepAlive() {
 type renewals struct {
 	lease  pb.LeaseClient
 	id     clientv3.LeaseID
+	conns  *conns
 	wire   pb.Lease_LeaseKeepAliveClient
 	cancel context.CancelFunc
 }
@@ -68,10 +69,14 @@ func (s *renewals) renew(ctx context.Context, timeout time.Duration) (ttl int64,
 	if s.cancel == nil {
 		ctx, s.cancel = context.WithCancel(ctx)
 	}
+	asked := time.Now()
 	late := time.AfterFunc(timeout, s.cancel)
 	ttl, err = s.ask(ctx)
 	if !late.Stop() {
 		err = fmt.Errorf("no answer within %v", timeout)
+		if s.wire != nil {
+			s.conns.unansweredStream(s.wire, asked)
+		}
 	}
 	if err != nil {
 		s.close()

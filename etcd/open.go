@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,8 @@ func Open(rawURL string) (adsum.Registry, error) {
 	if opts.Heartbeat, err = duration(u, "heartbeat"); err != nil {
 		return nil, err
 	}
-	client, t, err := dial(u)
+	cs := &conns{timeout: cmp.Or(opts.Timeout, defaultTimeout), open: map[*conn]struct{}{}}
+	client, t, err := dial(u, cs)
 	if err != nil {
 		return nil, err
 	}
@@ -66,12 +68,12 @@ func Open(rawURL string) (adsum.Registry, error) {
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	r.owned, r.trust = true, t
+	r.owned, r.trust, r.conns = true, t, cs
 	return r, nil
 }
 
 // dial makes a client that connects when it is first used.
-func dial(u *adsum.URL) (*clientv3.Client, *trust, error) {
+func dial(u *adsum.URL, cs *conns) (*clientv3.Client, *trust, error) {
 	timeout, err := duration(u, "dial-timeout")
 	if err != nil {
 		return nil, nil, err
@@ -85,7 +87,10 @@ func dial(u *adsum.URL) (*clientv3.Client, *trust, error) {
 		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 		MinConnectTimeout: timeout,
 	}
-	options := []grpc.DialOption{grpc.WithConnectParams(connect), grpc.WithUnaryInterceptor(failFast), grpc.WithStreamInterceptor(nil)}
+	options := []grpc.DialOption{
+		grpc.WithConnectParams(connect), grpc.WithContextDialer(cs.dial),
+		grpc.WithUnaryInterceptor(failFast), grpc.WithStreamInterceptor(nil), grpc.WithChainUnaryInterceptor(cs.unary),
+	}
 	l, err := newLogin(u, timeout)
 	if err != nil {
 		return nil, nil, err

@@ -48,6 +48,7 @@ type Registry struct {
 	client *clientv3.Client
 	owned  bool // the client is ours to close
 	trust  *trust
+	conns  *conns // nil with a client of the program's own
 	layout layout
 	opts   Options
 	name   string // for people: the URL without secrets

@@ -182,6 +182,26 @@ func TestClusterWithoutALeaderEndsTheWatchAndRecovers(t *testing.T) {
 	sees(t, view, "a change", has())
 }
 
+func TestOneFrozenMemberOfThreeIsLeft(t *testing.T) {
+	t.Parallel()
+	srv := servers.StartEtcd(t, servers.EtcdOptions{Members: 3})
+	r := open(t, srv)
+	view := look(t, open(t, srv), "book")
+	sees(t, view, "none", has())
+	for i := range 3 { // each client is on one of them
+		srv.Member(i).Freeze()
+		frozen := time.Now()
+		reg := keep(t, r, book(i+1))
+		sees(t, view, "the registration", has(fmt.Sprintf("10.0.0.1:%d", i+1)))
+		t.Logf("member %d frozen: registered and seen after %v", i, time.Since(frozen).Round(time.Millisecond))
+		if err := reg.Close(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		sees(t, view, "the withdrawal", has())
+		srv.Member(i).Thaw()
+	}
+}
+
 func TestFirstEndpointMayBeDown(t *testing.T) {
 	t.Parallel()
 	srv := servers.StartEtcd(t, servers.EtcdOptions{Members: 3})
