@@ -26,7 +26,8 @@ import (
 //	}
 //
 // The cases that do harm to the server run one after the other, and then the
-// others in parallel. One case runs with -run 'TestConformance/13'.
+// others in parallel. One case runs with -run 'TestConformance/13'. The test
+// that calls it must not be parallel itself: one case counts goroutines.
 func Conformance(t *testing.T, h Harness) {
 	t.Helper()
 	h.withDefaults()

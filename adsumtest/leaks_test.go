@@ -14,6 +14,8 @@ import (
 
 func TestMain(m *testing.M) {
 	leakOnPurpose(m)
+	// The drivers of these tests have no place in the table of drivers.
+	_ = os.Unsetenv(adsumtest.ReportFolderVariable)
 	adsumtest.Publisher(openRoll)
 	adsumtest.VerifyNoLeaks(m)
 }
