@@ -150,22 +150,28 @@ func (in *Instance) String() string {
 // MarshalJSON writes every key of the contract, empty collections included,
 // so that a reader need not tell absent from empty.
 func (in Instance) MarshalJSON() ([]byte, error) {
-	type plain Instance
-	p := struct {
-		plain
+	return json.Marshal(struct {
+		ID        string            `json:"id"`
+		Service   string            `json:"service"`
+		Addr      string            `json:"addr"`
 		Endpoints map[string]string `json:"endpoints"`
+		Weight    int               `json:"weight"`
+		Zone      string            `json:"zone"`
+		Version   string            `json:"version"`
 		Tags      []string          `json:"tags"`
 		Metadata  map[string]string `json:"metadata"`
+		Status    Status            `json:"status"`
 		Reason    string            `json:"reason"`
-	}{plain(in), in.Endpoints, in.Tags, in.Metadata, in.Reason}
-	if p.Endpoints == nil {
-		p.Endpoints = map[string]string{}
+		Reported  Status            `json:"reported,omitempty"`
+	}{
+		in.ID, in.Service, in.Addr, orEmpty(in.Endpoints), in.Weight, in.Zone, in.Version,
+		append([]string{}, in.Tags...), orEmpty(in.Metadata), in.Status, in.Reason, in.Reported,
+	})
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
 	}
-	if p.Tags == nil {
-		p.Tags = []string{}
-	}
-	if p.Metadata == nil {
-		p.Metadata = map[string]string{}
-	}
-	return json.Marshal(p)
+	return m
 }
