@@ -3,7 +3,9 @@
 package main_test
 
 import (
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -96,7 +98,8 @@ func TestDemoOnARegistryOfSomebodyElseLeavesNothingThere(t *testing.T) {
 func TestTheProcessesOfTheDemoEndWhenItIsKilled(t *testing.T) {
 	for _, moment := range []string{"server 2", "killed with SIGKILL", "frozen: "} {
 		t.Run(moment, func(t *testing.T) {
-			p := start(t, nil, "demo")
+			temp := t.TempDir()
+			p := start(t, []string{"TMPDIR=" + temp}, "demo")
 			p.out.await(t, moment)
 			p.signal(syscall.SIGKILL)
 			p.wait()
@@ -104,6 +107,9 @@ func TestTheProcessesOfTheDemoEndWhenItIsKilled(t *testing.T) {
 				t.Errorf("the story tells of processes %v only", list)
 			} else {
 				awaitGone(t, list)
+			}
+			if left, err := filepath.Glob(filepath.Join(temp, "*")); runtime.GOOS == "linux" && (err != nil || len(left) > 0) {
+				t.Errorf("left behind: %q, %v", left, err)
 			}
 		})
 	}

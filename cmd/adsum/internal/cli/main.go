@@ -9,10 +9,16 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
 )
+
+// sameRequest is how long further signals count as the same request to end:
+// Linux sends one for every thread of a dying parent, and a terminal's Ctrl-C
+// may come together with a supervisor's SIGTERM.
+const sameRequest = 300 * time.Millisecond
 
 // stopped is why the context of a command ended: a signal asked for it.
 type stopped struct{ signal os.Signal }
@@ -30,6 +36,7 @@ func Main(args []string) int {
 	}
 	go func() {
 		cancel(stopped{<-signals})
+		time.Sleep(sameRequest)
 		signal.Stop(signals)
 	}()
 	return Run(ctx, args, SystemStreams(), openers())
