@@ -2,6 +2,7 @@ package adsum_test
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -133,6 +134,9 @@ func TestOverrideWinsButWorseNewsStays(t *testing.T) {
 	in = drain.Apply(adsum.Instance{Status: adsum.Critical, Reason: "disk full"})
 	if in.Status != adsum.Critical || in.Reason != "disk full" || in.Reported != "" {
 		t.Errorf("a critical instance turned better: %+v", in)
+	}
+	if err := (adsum.Override{Reason: "\x1b[31m"}).Validate(); !errors.Is(err, adsum.ErrInvalid) {
+		t.Errorf("an escape as reason: %v", err)
 	}
 	if err := (adsum.Override{Status: adsum.Passing}).Validate(); err == nil || !strings.Contains(err.Error(), "draining") {
 		t.Errorf("imposing passing: %v", err)

@@ -196,7 +196,10 @@ func (o Override) Validate() error {
 		return &InvalidError{Field: "override status", Value: quote(string(o.Status)),
 			Problem: "only draining can be imposed", Fix: "use " + string(Draining) + " or leave it empty"}
 	}
-	return validateWeight(o.Weight)
+	if err := validateWeight(o.Weight); err != nil {
+		return err
+	}
+	return validateText("override reason", o.Reason)
 }
 
 // Capabilities declares what a registry can do and how fast, as data, so that

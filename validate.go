@@ -172,12 +172,20 @@ func (in Instance) validateTexts() error {
 		return invalid("metadata", "", fmt.Sprintf("it has %d bytes, at most %d are allowed", size, maxMetadataLen), "keep large data elsewhere and publish where")
 	}
 	for _, t := range texts {
-		if !utf8.ValidString(t.value) {
-			return invalid(t.field, t.value, "it is not valid UTF-8", "encode it as UTF-8, binary data as base64")
+		if err := validateText(t.field, t.value); err != nil {
+			return err
 		}
-		if strings.ContainsFunc(t.value, unicode.IsControl) {
-			return invalid(t.field, t.value, "it contains a control character", "remove it, or encode the value")
-		}
+	}
+	return nil
+}
+
+// validateText refuses what must not reach a log or a terminal.
+func validateText(field, value string) error {
+	if !utf8.ValidString(value) {
+		return invalid(field, value, "it is not valid UTF-8", "encode it as UTF-8, binary data as base64")
+	}
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return invalid(field, value, "it contains a control character", "remove it, or encode the value")
 	}
 	return nil
 }
