@@ -244,9 +244,9 @@ func flawedHarness(f flaw) adsumtest.Harness {
 			c := server.Client()
 			return &adsumtest.Client{Registry: &flawed{c, f}, Cut: c.Cut, Heal: c.Heal, Freeze: c.Freeze, Thaw: c.Thaw}
 		},
-		TTL:      500 * time.Millisecond,
-		Slack:    500 * time.Millisecond,
-		Patience: 3 * time.Second,
+		TTL:      time.Second,
+		Slack:    time.Second,
+		Patience: 5 * time.Second,
 		Server:   host{server},
 		DeleteRecord: func(_ context.Context, _, service, id string) error {
 			return server.ExpireLease(service, id)
