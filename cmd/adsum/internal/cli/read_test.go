@@ -114,15 +114,15 @@ func TestYAMLHoldsTheSameInTheSameOrder(t *testing.T) {
   id: "127.0.0.1:1"
   service: "book"
   addr: "127.0.0.1:1"
+  endpoints: {}
   weight: 1
   zone: ""
   version: ""
-  status: "passing"
-  endpoints: {}
   tags:
     - "x"
   metadata:
     "on": "yes: no"
+  status: "passing"
   reason: ""
 `
 	if r := b.run("instances", "book", "-o", "yaml"); r.out != want {

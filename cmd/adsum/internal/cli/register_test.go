@@ -14,8 +14,8 @@ func TestRegisterKeepsTheRecordUntilItIsStopped(t *testing.T) {
 		"--meta", "k=v", "--weight", "3", "--zone", "z", "--version", "1.2", "--id", "one", "--endpoint", "http=127.0.0.1:80")
 	p.err.await(t, "registered book/one (127.0.0.1:50051) as passing")
 	r := b.run("instances", "book", "-o", "jsonl")
-	want := `{"id":"one","service":"book","addr":"127.0.0.1:50051","weight":3,"zone":"z","version":"1.2","status":"passing",` +
-		`"endpoints":{"http":"127.0.0.1:80"},"tags":["a","b"],"metadata":{"k":"v"},"reason":""}` + "\n"
+	want := `{"id":"one","service":"book","addr":"127.0.0.1:50051","endpoints":{"http":"127.0.0.1:80"},"weight":3,"zone":"z","version":"1.2",` +
+		`"tags":["a","b"],"metadata":{"k":"v"},"status":"passing","reason":""}` + "\n"
 	if r.out != want {
 		t.Errorf("got  %swant %s", r.out, want)
 	}
