@@ -184,7 +184,7 @@ func TestServeSaysHowToReachItAndStopsWithinASecondWithClientsConnected(t *testi
 	if code != 0 || took > time.Second {
 		t.Errorf("exit %d after %s with clients connected", code, took)
 	}
-	watch.out.await(t, "! stale, 1 instances kept")
+	watch.out.await(t, "! stale, instances kept: 1")
 	watch.signal(syscall.SIGTERM)
 	keep.signal(syscall.SIGTERM)
 	if code := watch.wait(); code != 0 {

@@ -45,9 +45,9 @@ func describe(c adsum.Change, wasStale bool) []changeLine {
 		if c.Snapshot.Err != nil {
 			why += ": " + c.Snapshot.Err.Error()
 		}
-		add("!", term.Yellow, "stale, %d instances kept; %s", len(c.Snapshot.Instances), why)
+		add("!", term.Yellow, "stale, instances kept: %d; %s", len(c.Snapshot.Instances), why)
 	case wasStale && !stale:
-		add("=", term.Green, "confirmed again, %d instances", len(c.Snapshot.Instances))
+		add("=", term.Green, "confirmed again, instances: %d", len(c.Snapshot.Instances))
 	case len(lines) == 0 && len(c.Snapshot.Instances) == 0:
 		add("=", term.Dim, "no instances")
 	}

@@ -65,9 +65,11 @@ type result struct {
 type bench struct {
 	t      *testing.T
 	server *memory.Server
+	// terminal tells whether standard output is one.
+	terminal bool
 }
 
-func newBench(t *testing.T) *bench { return &bench{t, memory.NewServer()} }
+func newBench(t *testing.T) *bench { return &bench{t: t, server: memory.NewServer()} }
 
 func (b *bench) openers() adsum.Openers {
 	return adsum.Openers{
@@ -98,7 +100,7 @@ func (b *bench) start(args ...string) *running {
 	b.t.Helper()
 	ctx, stop := context.WithCancel(b.t.Context())
 	p := &running{t: b.t, stop: stop, done: make(chan int, 1), out: &buffer{}, err: &buffer{}}
-	streams := cli.Streams{In: strings.NewReader(""), Out: p.out, Err: p.err}
+	streams := cli.Streams{In: strings.NewReader(""), Out: p.out, Err: p.err, OutTerminal: b.terminal}
 	args = append([]string{"--registry", "memory:"}, args...)
 	go func() { p.done <- cli.Run(ctx, args, streams, b.openers()) }()
 	b.t.Cleanup(stop)

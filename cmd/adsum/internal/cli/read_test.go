@@ -233,3 +233,37 @@ func TestShellsCompleteServicesAndInstances(t *testing.T) {
 		t.Errorf("csh: exit %d, want 1", r.code)
 	}
 }
+
+func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
+	b := newBench(t)
+	b.register(adsum.Instance{Service: "book", Addr: "127.0.0.1:1"})
+	coloured := func(args ...string) bool {
+		t.Helper()
+		r := b.run(append([]string{"instances", "book"}, args...)...)
+		if !strings.Contains(r.out, "passing") {
+			t.Fatalf("exit %d, %q, %s", r.code, r.out, r.err)
+		}
+		return strings.Contains(r.out, "\x1b")
+	}
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	if coloured() {
+		t.Error("colours in a pipe")
+	}
+	b.terminal = true
+	if !coloured() {
+		t.Error("no colours on a terminal")
+	}
+	if coloured("-o", "json") || coloured("--no-color") {
+		t.Error("colours in JSON, or with --no-color")
+	}
+	t.Setenv("NO_COLOR", "1")
+	if coloured() {
+		t.Error("colours with NO_COLOR")
+	}
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "dumb")
+	if coloured() {
+		t.Error("colours on a dumb terminal")
+	}
+}

@@ -26,7 +26,7 @@ func (p *play) killOne(ctx context.Context) error {
 		return err
 	}
 	gone := short(time.Since(killed))
-	p.tell(term.Yellow, victim.name, "gone from the list %s after the kill, when its lease ran out; its last answer came %s after the kill",
+	p.tell(term.Yellow, victim.name, "gone from the list %s after the kill, when its lease ran out; calls to it ended %s after the kill",
 		gone, short(p.callers.lastAnswer(victim.addr).Sub(killed)))
 	p.note("killed copy off the list", gone+" after SIGKILL (TTL "+ttl.String()+")")
 	p.noFailures("after a copy was killed")
@@ -52,7 +52,7 @@ func (p *play) freezeRegistry(ctx context.Context) error {
 		return err
 	}
 	stale := short(time.Since(frozen))
-	p.tell(term.Yellow, "client", "its list counts as stale %s after the freeze, and is kept: %d copies", stale, len(p.view.Snapshot().Instances))
+	p.tell(term.Yellow, "client", "its list counts as stale %s after the freeze, and is kept, copies: %d", stale, len(p.view.Snapshot().Instances))
 	p.wait("the freeze to end")
 	if err := sleep(ctx, freeze-time.Since(frozen)); err != nil {
 		return err
