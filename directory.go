@@ -2,7 +2,6 @@ package adsum
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -152,13 +151,14 @@ func (d *Directory) Services(ctx context.Context) ([]string, error) {
 			cancel()
 		}
 	})
-	switch {
-	case answered:
+	if answered {
 		return names, nil
-	case err != nil:
-		return nil, fmt.Errorf("list the services of %s: %w", d.registry.Capabilities().Registry, err)
 	}
-	return nil, fmt.Errorf("list the services of %s: %w", d.registry.Capabilities().Registry, errors.Join(ErrNoSnapshot, ctx.Err()))
+	if err == nil { // the watch ended because ctx did
+		cancel() // or for no reason; then this is one
+		err = fmt.Errorf("%w: %w", ErrNoSnapshot, context.Cause(asked))
+	}
+	return nil, fmt.Errorf("list the services of %s: %w", d.registry.Capabilities().Registry, err)
 }
 
 // Close ends every watch and waits for them. Open handles keep their last

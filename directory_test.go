@@ -381,6 +381,13 @@ func TestServicesAreListedOrUnsupported(t *testing.T) {
 		if names, err := dir.Services(t.Context()); err != nil || fmt.Sprint(names) != "[book]" {
 			t.Errorf("%v, %v", names, err)
 		}
+		registry.Server().Freeze()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := dir.Services(ctx); !errors.Is(err, adsum.ErrNoSnapshot) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("frozen: %v", err)
+		}
+		registry.Server().Thaw()
 		blind := adsum.NewDirectory(newScript(), quiet)
 		defer blind.Close()
 		if _, err := blind.Services(t.Context()); !errors.Is(err, adsum.ErrUnsupported) {

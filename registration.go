@@ -130,7 +130,8 @@ func (r *Registration) SetStatus(status Status, reason string) error {
 // Update changes what should be published. It does not block: the registry
 // follows in the background, and of several updates the latest wins. It fails
 // for an instance that is not valid, for a change of Service or ID, which
-// would be another instance, and after Close.
+// would be another instance, and after Close. The function must not call the
+// Registration.
 func (r *Registration) Update(change func(*Instance)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
