@@ -6,12 +6,14 @@ import (
 	"os"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/consul"
 	"github.com/adsum-go/adsum/etcd"
 )
 
 // openers lists the registries these programs can use, by URL scheme.
 var openers = adsum.Openers{
-	"etcd": etcd.Open,
+	"consul": consul.Open,
+	"etcd":   etcd.Open,
 }
 
 // RegistryFlag defines the flag that names the registry; open it after

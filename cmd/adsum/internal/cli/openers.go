@@ -4,6 +4,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/consul"
 	"github.com/adsum-go/adsum/dnssrv"
 	"github.com/adsum-go/adsum/etcd"
 	"github.com/adsum-go/adsum/file"
@@ -13,6 +14,7 @@ import (
 // openers lists the registries that --registry can name, by URL scheme.
 func openers() adsum.Openers {
 	return adsum.Openers{
+		"consul": consul.Open,
 		"dns":    dnssrv.Open,
 		"etcd":   etcd.Open,
 		"file":   openFile,
