@@ -22,6 +22,7 @@ type entry struct {
 	ours        bool   // written by this library
 	term        term   // if ours
 	created     uint64 // the index at which the catalog first knew it
+	modified    uint64 // the index of its last change
 	expired     bool   // ours, and its owner's heartbeat ran out
 	away        bool   // the agent that holds it does not live
 	maintenance *adsum.Override
@@ -35,7 +36,7 @@ func readEntry(service string, s *api.ServiceEntry) (*entry, error) {
 	if s == nil || s.Service == nil || s.Node == nil {
 		return nil, errors.New("it lacks its service or its node")
 	}
-	e := &entry{node: s.Node.Node, id: s.Service.ID, created: s.Service.CreateIndex}
+	e := &entry{node: s.Node.Node, id: s.Service.ID, created: s.Service.CreateIndex, modified: s.Service.ModifyIndex}
 	e.term, e.ours = parseTerm(s.Service.Meta[metaTerm])
 	host := s.Service.Address
 	if host == "" {

@@ -54,7 +54,6 @@ func (r *Registry) poll(ctx context.Context, f follower) error {
 	var index uint64
 	due := time.Now() // when the next question is if they keep pace
 	for {
-		asked := time.Now()
 		a := r.wait(ctx, f, index)
 		if errors.Is(a.err, errWentBack) {
 			index = 0
@@ -73,14 +72,7 @@ func (r *Registry) poll(ctx context.Context, f follower) error {
 			return err
 		}
 		f.emit()
-		if a.meta.LastIndex == index && time.Since(asked) < longPoll {
-			// A restored server lets go of its questions, answering what it
-			// said last. Only a question from the beginning shows its state
-			// before the agents have brought their services back.
-			index = 0
-		} else {
-			index = nextIndex(index, a.meta.LastIndex)
-		}
+		index = nextIndex(index, a.meta.LastIndex)
 		now := time.Now()
 		if due = due.Add(pace); due.Before(now) {
 			due = now

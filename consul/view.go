@@ -17,10 +17,31 @@ type view struct {
 	index   uint64
 
 	entries   []*entry
+	written   map[string]writing // by entry
+	wentBack  bool               // the registry did, and it was not yet said
 	skipped   []adsum.Skipped
 	overrides map[string]adsum.Override
 	expired   map[string]time.Time       // since when, by entry
 	shown     map[string]*adsum.Instance // what was emitted last, by id
+}
+
+// writing is when the catalog took which writing of a record.
+type writing struct {
+	term     term
+	modified uint64
+}
+
+// after reports whether w, following before, is a sign that the registry went
+// back: a known writing has another index, an older one is there again, or the
+// owner had to register anew.
+func (w writing) after(before writing) bool {
+	switch {
+	case w.term.claim != before.term.claim:
+		return false
+	case w.term.lease != before.term.lease || w.term.serial < before.term.serial:
+		return true
+	}
+	return w.term.serial == before.term.serial && w.modified != before.modified
 }
 
 func newView(service string) *view { return &view{service: service} }
@@ -48,8 +69,25 @@ func (v *view) load(answer []*api.ServiceEntry, index uint64) {
 		v.entries = append(v.entries, e)
 	}
 	v.expired = expired
+	v.noteWritings()
 	v.tellApart()
 	slices.SortFunc(v.skipped, func(a, b adsum.Skipped) int { return strings.Compare(a.Key, b.Key) })
+}
+
+// noteWritings notices a registry that was restored from a backup and to which
+// some services have come back since: by its index alone it never fell.
+func (v *view) noteWritings() {
+	written := make(map[string]writing, len(v.entries))
+	for _, e := range v.entries {
+		if !e.ours {
+			continue
+		}
+		now := writing{e.term, e.modified}
+		before, known := v.written[e.key()]
+		v.wentBack = v.wentBack || known && now.after(before)
+		written[e.key()] = now
+	}
+	v.written = written
 }
 
 // entryName names a foreign entry, safe to print.
@@ -127,6 +165,9 @@ func (v *view) listing() adsum.Listing {
 		listing.Instances = append(listing.Instances, shown[id])
 	}
 	v.shown = shown
+	if v.wentBack {
+		v.wentBack, listing.Sequence = false, 1
+	}
 	return listing
 }
 
