@@ -65,6 +65,7 @@ type result struct {
 type bench struct {
 	t      *testing.T
 	server *memory.Server
+	other  *memory.Server // behind other:
 	// terminal tells whether standard output is one.
 	terminal bool
 }
@@ -75,6 +76,7 @@ func (b *bench) openers() adsum.Openers {
 	return adsum.Openers{
 		"memory":  func(string) (adsum.Registry, error) { return b.server.Client(), nil },
 		"hostile": func(string) (adsum.Registry, error) { return hostile{b.server.Client()}, nil },
+		"other":   func(string) (adsum.Registry, error) { return b.other.Client(), nil },
 		"plain":   func(string) (adsum.Registry, error) { return plain{b.server.Client()}, nil },
 	}
 }

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/adsum-go/adsum"
+)
+
+type weightOptions struct {
+	overrideOptions
+	Weight int
+}
+
+func newCmdWeight(f *Factory, runF func(context.Context, *weightOptions) error) *cobra.Command {
+	opts := &weightOptions{overrideOptions: overrideOptions{Factory: f}}
+	cmd := &cobra.Command{
+		Use:   "weight NAME ID N",
+		Short: "Change a copy's share of the traffic",
+		Long: `Impose a weight, from 1 to 65535, on one copy. Policies that know weights follow
+in running clients as soon as the registry tells them; round robin and random do
+not. It wins over what the copy says of itself, survives its restart, and stays
+until it is undone.`,
+		Example: `  adsum weight book 10.0.0.5:50051 10
+  adsum weight book 10.0.0.5:50051 --undo`,
+		Args:              cobra.RangeArgs(2, 3),
+		ValidArgsFunction: f.completeInstance,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := opts.parse(cmd, args); err != nil {
+				return err
+			}
+			if runF != nil {
+				return runF(cmd.Context(), opts)
+			}
+			return runWeight(cmd.Context(), opts)
+		},
+	}
+	cmd.Flags().BoolVar(&opts.Undo, "undo", false, "go back to the weight that the copy gives itself")
+	return cmd
+}
+
+func (opts *weightOptions) parse(cmd *cobra.Command, args []string) error {
+	opts.Service, opts.ID = args[0], args[1]
+	switch {
+	case opts.Undo && len(args) == 3:
+		return usagef("--undo takes no weight, usage: %s", cmd.UseLine())
+	case opts.Undo:
+		return nil
+	case len(args) != 3:
+		return usagef("the weight is missing, usage: %s", cmd.UseLine())
+	}
+	n, err := strconv.Atoi(args[2])
+	if err != nil || n < 1 {
+		return usagef("weight %q: give a number from 1 to 65535; to send nothing new, use 'adsum drain'", args[2])
+	}
+	opts.Weight = n
+	return nil
+}
+
+func runWeight(ctx context.Context, opts *weightOptions) error {
+	return opts.override(ctx, func(o *adsum.Override) { o.Weight = opts.Weight })
+}
