@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"health":    {"."},
 	"lb":        {"."},
 	"lifecycle": {"."},
+	"mirror":    {"."},
 	"adsumtest": {"."},
 
 	"memory":    driver,
@@ -37,7 +38,6 @@ var rooms = map[string][]string{
 	"adsumhttp": adapter,
 	"adsumgrpc": adapter,
 	"adsumkit":  adapter,
-	"adsumotel": adapter,
 
 	"cmd":      released,
 	"examples": released,
@@ -53,8 +53,8 @@ var (
 	// inTests is what the tests of any folder may import besides.
 	inTests = []string{"adsumtest", "memory"}
 	// released modules must not need one that has no version.
-	released = []string{".", "codec", "health", "lb", "lifecycle", "memory", "file", "eureka", "etcd", "consul",
-		"zookeeper", "dnssrv", "adsumhttp", "adsumgrpc", "adsumkit", "adsumotel", "examples"}
+	released = []string{".", "codec", "health", "lb", "lifecycle", "mirror", "memory", "file", "eureka", "etcd", "consul",
+		"zookeeper", "dnssrv", "adsumhttp", "adsumgrpc", "adsumkit", "examples"}
 	anything = append([]string{"adsumtest", "test"}, released...)
 )
 
