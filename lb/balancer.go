@@ -115,6 +115,10 @@ func (b *Balancer) begin(ep *Endpoint) Picked {
 	}
 	if b.needs&Latency != 0 {
 		p.start = b.env.Now()
+		b.env.saw(p.start)
+	}
+	if b.needs&TotalInFlight != 0 {
+		b.env.inflight.Add(1)
 	}
 	return p
 }
@@ -186,9 +190,15 @@ func (b *Balancer) end(p Picked, outcome Outcome) {
 	if b.needs&InFlight != 0 {
 		p.Endpoint.inflight.Add(-1)
 	}
+	if b.needs&TotalInFlight != 0 {
+		b.env.inflight.Add(-1)
+	}
 	if observer := b.view.Load().observer; observer != nil {
-		if b.needs&Latency != 0 && outcome.Latency == 0 {
-			outcome.Latency = b.env.Now() - p.start
+		if b.needs&Latency != 0 {
+			if outcome.Latency == 0 {
+				outcome.Latency = b.env.Now() - p.start
+			}
+			b.env.saw(p.start + outcome.Latency)
 		}
 		observer.Done(p.Endpoint, outcome)
 	}

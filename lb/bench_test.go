@@ -12,7 +12,7 @@ import (
 var sizes = []int{10, 1000, 10_000}
 
 func BenchmarkPick(b *testing.B) {
-	for _, policy := range []lb.Policy{lb.RoundRobin, lb.Random} {
+	for _, policy := range lb.Policies() {
 		for _, n := range sizes {
 			b.Run(fmt.Sprintf("%s/%d", policy.Name(), n), func(b *testing.B) {
 				balancer := lb.New(policy, lb.Options{})
@@ -31,7 +31,7 @@ func BenchmarkPick(b *testing.B) {
 }
 
 func BenchmarkPickParallel(b *testing.B) {
-	for _, policy := range []lb.Policy{lb.RoundRobin, lb.Random} {
+	for _, policy := range lb.Policies() {
 		b.Run(policy.Name(), func(b *testing.B) {
 			balancer := lb.New(policy, lb.Options{})
 			balancer.Update(snapshot(1, instances(1000)...))
@@ -52,22 +52,48 @@ func BenchmarkPickParallel(b *testing.B) {
 
 // One endpoint of many changes its weight; statistics are kept.
 func BenchmarkUpdateOne(b *testing.B) {
-	for _, n := range sizes {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			balancer := lb.New(lb.RoundRobin, lb.Options{Window: -1})
-			before := instances(n)
-			balancer.Update(snapshot(1, before...))
-			changed := *before[n/2]
-			changed.Weight = 7
-			after := append([]*adsum.Instance(nil), before...)
-			after[n/2] = &changed
-			one, other := snapshot(2, before...), snapshot(3, after...)
-			b.ReportAllocs()
-			for b.Loop() {
-				balancer.Update(other)
-				one, other = other, one
-			}
-		})
+	for _, policy := range lb.Policies() {
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", policy.Name(), n), func(b *testing.B) {
+				balancer := lb.New(policy, lb.Options{Window: -1})
+				before := instances(n)
+				balancer.Update(snapshot(1, before...))
+				changed := *before[n/2]
+				changed.Weight = 7
+				after := append([]*adsum.Instance(nil), before...)
+				after[n/2] = &changed
+				one, other := snapshot(2, before...), snapshot(3, after...)
+				b.ReportAllocs()
+				for b.Loop() {
+					balancer.Update(other)
+					one, other = other, one
+				}
+			})
+		}
+	}
+}
+
+// A pick by key, with its hash.
+func BenchmarkPickByKey(b *testing.B) {
+	for _, policy := range hashing() {
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", policy.Name(), n), func(b *testing.B) {
+				balancer := lb.New(policy, lb.Options{})
+				balancer.Update(snapshot(1, instances(n)...))
+				var calls [256]*lb.Call
+				for i := range calls {
+					calls[i] = &lb.Call{Key: fmt.Sprintf("user-%08d", i*7919)}
+				}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					picked, err := balancer.Pick(calls[i%len(calls)])
+					if err != nil {
+						b.Fatal(err)
+					}
+					picked.Done(lb.Outcome{})
+				}
+			})
+		}
 	}
 }
 

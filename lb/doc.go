@@ -16,11 +16,15 @@
 //
 // # Policies
 //
-// A [Policy] is a rule, such as [RoundRobin] or [Random]. Adding one takes a
-// type with two methods: Name, and Build, which makes a [Picker] for a set of
-// endpoints. A policy that learns also implements [Needer], to say what it
-// wants measured, and its picker [Observer], to be told of every outcome. The
-// example shows a whole one.
+// A [Policy] is a rule; [Policies] lists those of this package. [RoundRobin] is
+// what users expect to see; [PeakEWMA] sends fewer calls to slow and failing
+// endpoints; [Weighted] keeps to fixed shares; [RingHash], [Maglev],
+// [Rendezvous] and [BoundedLoad] keep the calls of one key together.
+//
+// Adding one takes a type with two methods: Name, and Build, which makes a
+// [Picker] for a set of endpoints. A policy that learns also implements
+// [Needer], to say what it wants measured, and its picker [Observer], to be
+// told of every outcome. The example shows a whole one.
 //
 // # Retries
 //

@@ -1,6 +1,10 @@
 package lb
 
-import "time"
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
 
 // Policy decides which endpoint a call goes to. A Policy is a plain value
 // without state of its own, so that one may serve any number of balancers:
@@ -47,6 +51,9 @@ const (
 	InFlight Signals = 1 << iota
 	// Latency: see to it that [Outcome.Latency] is there.
 	Latency
+	// TotalInFlight: count the calls under way to all endpoints together,
+	// for [Env.InFlight].
+	TotalInFlight
 )
 
 // Needer is a [Policy] that wants signals.
@@ -59,6 +66,9 @@ type Env struct {
 	now       func() time.Duration // nil for the time since base
 	base      time.Time
 	generator generator
+	inflight  atomic.Int64 // of all endpoints, where it is asked for
+	_         [56]byte
+	latest    atomic.Uint32 // tick of the last pick or outcome, where latency is asked for
 }
 
 func newEnv(random func() uint64, now func() time.Duration) *Env {
@@ -81,4 +91,24 @@ func (e *Env) Now() time.Duration {
 		return e.now()
 	}
 	return time.Since(e.base)
+}
+
+// InFlight is the number of calls under way from this balancer, where its
+// policy asks for it ([TotalInFlight]); otherwise 0.
+func (e *Env) InFlight() int64 { return e.inflight.Load() }
+
+// index returns one of n at random; n must be positive.
+func (e *Env) index(n int) int {
+	i, _ := bits.Mul64(e.Rand(), uint64(n))
+	return int(i)
+}
+
+// lately is the time of the last pick or outcome: good enough for what fades over seconds,
+// and cheaper than to ask the clock.
+func (e *Env) lately() tick { return tick(e.latest.Load()) }
+
+func (e *Env) saw(now time.Duration) {
+	if t := uint32(tickOf(now)); t != e.latest.Load() {
+		e.latest.Store(t)
+	}
 }

@@ -1,0 +1,36 @@
+package lb
+
+// LeastRequest draws two endpoints and takes the one with fewer calls under
+// way from here, in relation to its weight; as Envoy's least request and
+// NGINX's "random two least_conn" do. See [PeakEWMA], which also knows how
+// fast an endpoint is, and that one that fails at once is not a fast one.
+var LeastRequest Policy = leastRequest{}
+
+type leastRequest struct{}
+
+func (leastRequest) Name() string   { return "least_request" }
+func (leastRequest) Needs() Signals { return InFlight }
+
+func (leastRequest) Build(env *Env, endpoints []*Endpoint, _ Picker) Picker {
+	return &leastRequestPicker{newChoices(env, endpoints)}
+}
+
+type leastRequestPicker struct{ choices }
+
+func (p *leastRequestPicker) Pick(*Call) *Endpoint {
+	if len(p.endpoints) == 1 {
+		return p.endpoints[0]
+	}
+	i, j := p.two()
+	a, b := p.endpoints[i], p.endpoints[j]
+	if p.shares == nil {
+		if b.inflight.Load() < a.inflight.Load() {
+			return b
+		}
+		return a
+	}
+	if float64(b.inflight.Load())*p.shares[i] < float64(a.inflight.Load())*p.shares[j] {
+		return b
+	}
+	return a
+}

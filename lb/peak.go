@@ -1,0 +1,75 @@
+package lb
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// tick is the unit that peaks count time in: about a millisecond, so that 32
+// bits last for 52 days.
+type tick uint32
+
+const tickBits = 20 // a tick is 2²⁰ ns
+
+func tickOf(t time.Duration) tick { return tick(t >> tickBits) }
+
+// memory is τ of the moving averages, in ticks: what was learned counts half
+// after seven seconds, and for nothing after a minute.
+const memory = float64(10*time.Second) / (1 << tickBits)
+
+// fading is how much of what was learned at the tick then still counts now.
+func fading(then, now tick) float64 {
+	elapsed := int32(now - then)
+	if elapsed <= 0 {
+		return 1
+	}
+	x := float64(elapsed) / memory
+	if x < 0.02 {
+		return 1 - x + x*x/2 // nearly always, and much faster
+	}
+	return math.Exp(-x)
+}
+
+// peak is a peak-sensitive moving average of latencies (Finagle's PeakEwma,
+// 2014; Linkerd): a higher one than the average takes its place at once, lower
+// ones bring it down slowly. One word holds the average (a float32, in
+// nanoseconds) and the tick when it was true, so that a reader never sees one
+// without the other. 0 is an average of nothing.
+type peak struct{ word atomic.Uint64 }
+
+func packed(average float64, at tick) uint64 {
+	return uint64(math.Float32bits(float32(average)))<<32 | uint64(at)
+}
+
+func unpacked(word uint64) (average float64, at tick) {
+	return float64(math.Float32frombits(uint32(word >> 32))), tick(word)
+}
+
+// at returns the average as it is now, 0 if there was no latency yet. It fades
+// while there is none to learn from, so that an endpoint that was slow once is
+// tried again.
+func (p *peak) at(now tick) float64 {
+	average, then := unpacked(p.word.Load())
+	return average * fading(then, now)
+}
+
+// learn takes in one latency.
+func (p *peak) learn(latency time.Duration, now tick) {
+	sample := float64(max(latency, 1))
+	for {
+		word := p.word.Load()
+		average, then := unpacked(word)
+		if sample < average {
+			keep := fading(then, now)
+			if keep == 1 {
+				return
+			}
+			sample = average*keep + sample*(1-keep)
+		}
+		if p.word.CompareAndSwap(word, packed(sample, now)) {
+			return
+		}
+		sample = float64(max(latency, 1))
+	}
+}

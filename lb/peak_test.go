@@ -1,0 +1,81 @@
+package lb
+
+import (
+	"math"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestPeakJumpsUpAndFadesDown(t *testing.T) {
+	var p peak
+	at := func(d time.Duration) tick { return tickOf(d) }
+	about := func(now, want time.Duration) {
+		t.Helper()
+		if got := time.Duration(p.at(at(now))); math.Abs(float64(got-want)) > 0.01*float64(want) {
+			t.Errorf("after %v: %v, want about %v", now, got, want)
+		}
+	}
+	p.learn(10*time.Millisecond, at(0))
+	about(0, 10*time.Millisecond)
+	p.learn(100*time.Millisecond, at(0))
+	about(0, 100*time.Millisecond)
+	about(10*time.Second, 36788*time.Microsecond)
+	p.learn(10*time.Millisecond, at(10*time.Second))
+	about(10*time.Second, 43109*time.Microsecond) // 100/e + 10(1-1/e)
+}
+
+func TestPeakOutlivesTheWrapOfItsClock(t *testing.T) {
+	var p peak
+	wrap := time.Duration(1) << (32 + tickBits)
+	p.learn(time.Second, tickOf(wrap-time.Second))
+	if got := time.Duration(p.at(tickOf(wrap + time.Second))); got > 900*time.Millisecond || got < 700*time.Millisecond {
+		t.Errorf("after two seconds across the wrap: %v", got)
+	}
+}
+
+func TestPeakDoesNotLoseThePeakOfSeveralLearners(t *testing.T) {
+	var p peak
+	var learners sync.WaitGroup
+	for i := range 4 {
+		learners.Go(func() {
+			for n := range 1000 {
+				p.learn(time.Duration(1+i*1000+n), 0)
+			}
+		})
+	}
+	learners.Wait()
+	if got := time.Duration(p.at(0)); got != 4000 {
+		t.Errorf("got %v, want the highest, 4µs", got)
+	}
+}
+
+func FuzzHashIsStable(f *testing.F) {
+	f.Add("")
+	f.Add("key-1")
+	f.Add("exactly8")
+	f.Add("more than eight, and more than sixteen")
+	f.Fuzz(func(t *testing.T, s string) {
+		copied := string([]byte(s))
+		if hash(s) != hash(copied) {
+			t.Error("depends on more than the bytes")
+		}
+		if hash(s+"\x00") == hash(s) {
+			t.Error("a zero byte more makes no difference")
+		}
+	})
+}
+
+func TestAliasDrawsEveryIndexByItsShare(t *testing.T) {
+	a := newAlias([]float64{0.25, 0.25, 0.5, 3})
+	n := make([]float64, 4)
+	const steps = 1 << 16 // through the whole range of random numbers, evenly
+	for i := range uint64(steps) {
+		n[a.draw(i<<48|1<<47)]++
+	}
+	for i, want := range []float64{0.25, 0.25, 0.5, 3} {
+		if got := n[i] * 4 / steps; math.Abs(got-want) > 0.001 {
+			t.Errorf("index %d has a share of %v, want %v", i, got, want)
+		}
+	}
+}
