@@ -25,9 +25,8 @@ type lease struct {
 	// for it can end with a context. It guards the fields below.
 	turn     chan struct{}
 	in       adsum.Instance // the owner's own word
-	term     term           // of the last writing
+	term     term           // of the last writing; only its serial changes
 	override adsum.Override // the operator's word as we last obeyed it
-	wrote    time.Time      // when it was last written
 	created  uint64         // when the catalog first knew the record, 0 before it was seen there
 	beats    int
 
@@ -77,7 +76,7 @@ func (l *lease) put(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.term, l.wrote = next, time.Now()
+	l.term.serial = next.serial
 	if maintained {
 		return l.dropLeftOver(ctx, checks, record.Checks)
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adsum-go/adsum"
@@ -27,6 +29,12 @@ type transport struct {
 
 	mu      sync.Mutex
 	current int // index of the agent in use; guarded by mu
+}
+
+// agentConn is a connection that knows whose it is.
+type agentConn struct {
+	net.Conn
+	agent int
 }
 
 func newTransport(agents []string, t *trust, token func() (string, error), dialTimeout time.Duration) *transport {
@@ -52,10 +60,15 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		request = request.Clone(request.Context())
 		request.Header.Set("X-Consul-Token", token)
 	}
-	agent := t.agent()
-	response, err := t.base.RoundTrip(request)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		t.leave(agent)
+	var used atomic.Pointer[agentConn]
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if conn, ok := info.Conn.(*agentConn); ok {
+			used.Store(conn)
+		}
+	}}
+	response, err := t.base.RoundTrip(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
+	if conn := used.Load(); conn != nil && err != nil && !errors.Is(err, context.Canceled) {
+		t.leave(conn.agent)
 	}
 	return response, err
 }
@@ -90,7 +103,7 @@ func (t *transport) dial(ctx context.Context, network, _ string) (net.Conn, erro
 			t.mu.Lock()
 			t.current = n
 			t.mu.Unlock()
-			return conn, nil
+			return &agentConn{conn, n}, nil
 		}
 		failures = errors.Join(failures, err)
 		if ctx.Err() != nil {
