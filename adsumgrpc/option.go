@@ -43,6 +43,9 @@ func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grp
 	if s.policy == nil {
 		s.policy = lb.RoundRobin
 	}
+	if s.retry.Budget == nil {
+		s.retry.Budget = &lb.Budget{}
+	}
 	if s.serviceConfig == "" {
 		s.serviceConfig = "{}"
 	}
@@ -57,7 +60,8 @@ func WithPolicy(policy lb.Policy) Option {
 
 // WithRetry sets how calls that are safe to send again are tried again; the
 // zero [lb.Retry] if not given. One try, lb.Retry{Max: 1}, turns it off. Its
-// PerTry and Timeout do not apply to streams.
+// PerTry and Timeout do not apply to streams. Without a budget of its own, the
+// client has a zero [lb.Budget].
 func WithRetry(retry lb.Retry) Option {
 	return Option{set: func(s *settings) { s.retry = retry }}
 }

@@ -36,6 +36,9 @@ func newOptions(opts []Option) options {
 	for _, apply := range opts {
 		apply(&o)
 	}
+	if o.retry.Budget == nil {
+		o.retry.Budget = &lb.Budget{}
+	}
 	return o
 }
 
@@ -61,7 +64,8 @@ func WithPolicy(policy lb.Policy) Option { return func(o *options) { o.policy = 
 // WithRetry sets how often and for how long requests that are safe to send
 // again are tried; the zero [lb.Retry] if not given. Its times end when the
 // headers of an answer are there, and leave the body alone. One try,
-// lb.Retry{Max: 1}, turns it off.
+// lb.Retry{Max: 1}, turns it off. Without a budget of its own, the transport
+// has a zero [lb.Budget].
 func WithRetry(retry lb.Retry) Option { return func(o *options) { o.retry = retry } }
 
 // WithBase hands requests that name no service to base: those with another

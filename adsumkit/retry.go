@@ -33,6 +33,10 @@ func WithPerTry(d time.Duration) RetryOption { return func(r *retrier) { r.PerTr
 // WithBackoff sets the waits between tries; see lb.Backoff for the defaults.
 func WithBackoff(b lb.Backoff) RetryOption { return func(r *retrier) { r.Backoff = b } }
 
+// WithBudget sets the budget for sending calls again, to share it with other endpoints;
+// a zero lb.Budget of its own if not given.
+func WithBudget(b *lb.Budget) RetryOption { return func(r *retrier) { r.Budget = b } }
+
 // WithJudge sets what to make of an error that is not marked by [Permanent] or
 // [NotSent]. If not given, one of a connection that could not be made allows
 // another try, and any other allows it if the call is [Idempotent]. A
@@ -51,7 +55,7 @@ func WithJudge(judge func(error) lb.Verdict) RetryOption {
 // The error after several tries is an *lb.TriesError, which names each with
 // its instance. Endpoints must honour their context: Retry waits for them.
 func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) endpoint.Endpoint {
-	r := retrier{Retry: lb.Retry{Max: max, Timeout: timeout}, judge: judge}
+	r := retrier{Retry: lb.Retry{Max: max, Timeout: timeout, Budget: &lb.Budget{}}, judge: judge}
 	for _, opt := range opts {
 		opt(&r)
 	}

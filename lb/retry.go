@@ -22,6 +22,10 @@ type Retry struct {
 	PerTry time.Duration
 	// Backoff is how long to wait between two tries.
 	Backoff Backoff
+	// Budget limits how many calls are sent again, for all that share it;
+	// if nil, nothing does. Requests that never left a server had no work
+	// with, and are not counted.
+	Budget *Budget
 }
 
 // Backoff is the wait before a try: Initial before the second, Multiplier
@@ -64,12 +68,15 @@ type Verdict struct {
 // try picks with call, which avoids the endpoints of the tries before. judge
 // is asked about every error of try. The first try's error is returned as it
 // is when judge says [Never]; any other one as a [*TriesError] that names
-// every try. Once ctx ends, there is no other try.
+// every try. Once ctx ends or the budget is spent, there is no other try.
 func (r Retry) Do(ctx context.Context, call *Call, try func(context.Context) error, judge func(error) Verdict) error {
 	if r.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
 		defer cancel()
+	}
+	if r.Budget != nil {
+		r.Budget.Call()
 	}
 	var tries []Try
 	for {
@@ -85,8 +92,8 @@ func (r Retry) Do(ctx context.Context, call *Call, try func(context.Context) err
 		if t.Endpoint != nil && !call.Avoids(t.Endpoint) {
 			call.Tried = append(call.Tried, t.Endpoint)
 		}
-		if !r.again(call, verdict, len(tries)) || !sleep(ctx, r.wait(verdict, len(tries))) {
-			return &TriesError{Tries: tries, Ended: ctx.Err()}
+		if next, why := r.next(ctx, call, verdict, len(tries)); !next {
+			return &TriesError{Tries: tries, Ended: why}
 		}
 	}
 }
@@ -104,7 +111,19 @@ func (r Retry) once(ctx context.Context, call *Call, try func(context.Context) e
 	return t
 }
 
-// again decides on another try after n of them.
+// next waits for the moment of another try after n of them; if there is none,
+// it may say why.
+func (r Retry) next(ctx context.Context, call *Call, v Verdict, n int) (bool, error) {
+	if ctx.Err() != nil || !r.again(call, v, n) {
+		return false, ctx.Err()
+	}
+	if v.Safety != Always && r.Budget != nil && !r.Budget.Spend() {
+		return false, ErrBudget
+	}
+	return sleep(ctx, r.wait(v, n)), ctx.Err()
+}
+
+// again decides whether a call may be sent once more after n of them.
 func (r Retry) again(call *Call, v Verdict, n int) bool {
 	limit := r.Max
 	if limit == 0 {

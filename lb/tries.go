@@ -27,8 +27,8 @@ func (t Try) String() string {
 // TriesError is the failure of a call after all its tries.
 type TriesError struct {
 	Tries []Try // in their order, at least one
-	// Ended is the error of the context that allowed no other try, if it
-	// was that.
+	// Ended is why there was no other try, where it was not the last error:
+	// that of the context, or [ErrBudget].
 	Ended error
 }
 

@@ -1,0 +1,93 @@
+package lb
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrBudget says that a call was not sent again because too many were.
+var ErrBudget = errors.New("the retry budget is spent")
+
+// Budget limits how many calls are sent again, for everybody who shares it:
+// over the last ten seconds, a share of the calls or a few each second,
+// whichever is more. Without it, retries multiply the load of servers that are
+// overloaded already, and keep them so after the cause is gone.
+//
+// The zero value allows 10 %, and at least 3 a second. A Budget must not be
+// copied after its first use. Its methods are safe for concurrent use.
+type Budget struct {
+	// Ratio is how many calls may be sent again, relative to all; 0.1 if
+	// zero.
+	Ratio float64
+	// PerSecond is how many calls may be sent again in any case, so that
+	// those who call seldom can; 3 if zero, none if negative.
+	PerSecond int
+
+	mu      sync.Mutex
+	seconds [budgetSeconds]budgetSecond // by the time's remainder
+}
+
+const budgetSeconds = 10
+
+type budgetSecond struct {
+	unix    atomic.Int64
+	calls   atomic.Int64
+	retries int // guarded by the budget's lock
+}
+
+// Call counts a call, however often it is sent.
+func (b *Budget) Call() { b.second(time.Now().Unix()).calls.Add(1) }
+
+// Spend reports whether a call may be sent once more, and counts it if so.
+func (b *Budget) Spend() bool {
+	now := time.Now().Unix()
+	current := b.second(now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var calls int64
+	retries := 0
+	for i := range b.seconds {
+		s := &b.seconds[i]
+		if age := now - s.unix.Load(); 0 <= age && age < budgetSeconds {
+			calls += s.calls.Load()
+			retries += s.retries
+		}
+	}
+	if float64(retries) >= max(b.ratio()*float64(calls), float64(b.least())) {
+		return false
+	}
+	current.retries++
+	return true
+}
+
+func (b *Budget) ratio() float64 {
+	if b.Ratio == 0 {
+		return 0.1
+	}
+	return b.Ratio
+}
+
+// least is what is allowed without any calls.
+func (b *Budget) least() int {
+	if b.PerSecond == 0 {
+		return 3 * budgetSeconds
+	}
+	return max(b.PerSecond, 0) * budgetSeconds
+}
+
+// second returns the counts of the second that begins at unix.
+func (b *Budget) second(unix int64) *budgetSecond {
+	s := &b.seconds[uint64(unix)%budgetSeconds]
+	if s.unix.Load() != unix {
+		b.mu.Lock()
+		if s.unix.Load() != unix {
+			s.calls.Store(0)
+			s.retries = 0
+			s.unix.Store(unix)
+		}
+		b.mu.Unlock()
+	}
+	return s
+}
