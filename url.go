@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -46,6 +47,9 @@ func ParseURL(raw string) (*URL, error) {
 		if err := u.parseAuthority(authority); err != nil {
 			return nil, err
 		}
+		if len(u.Hosts) > 0 && u.strays(path) {
+			return nil, u.invalid("there is an '@' behind the hosts", "in a password write '/' as %2F and '?' as %3F; elsewhere write '@' as %40")
+		}
 	}
 	if u.Path, err = url.PathUnescape(path); err != nil {
 		return nil, u.invalid("the path has a broken %-escape", "write a '%' as %25")
@@ -57,6 +61,17 @@ func ParseURL(raw string) (*URL, error) {
 		u.Path = "/" + strings.TrimLeft(u.Path, "/")
 	}
 	return u, nil
+}
+
+// strays reports whether what comes behind the hosts looks like the second
+// half of a password that was not escaped, which must not be taken for
+// something that can be printed.
+func (u *URL) strays(path string) bool {
+	stray := strings.Contains(path, "@")
+	for key := range u.Query {
+		stray = stray || strings.Contains(key, "@")
+	}
+	return stray
 }
 
 func (u *URL) parseAuthority(authority string) error {
@@ -86,7 +101,26 @@ func (u *URL) parseAuthority(authority string) error {
 		}) {
 			return u.invalid("a host has a character that no host has", "write host:port, IPv6 in brackets")
 		}
+		if err := u.checkPort(host); err != nil {
+			return err
+		}
 		u.Hosts = append(u.Hosts, host)
+	}
+	return nil
+}
+
+// checkPort refuses a port that cannot be one, which may be the beginning of a
+// password, and so is not repeated.
+func (u *URL) checkPort(host string) error {
+	name, port, hasPort := host, "", false
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name, port, hasPort = host[:i], host[i+1:], true
+	}
+	if strings.ContainsRune(name, ':') && !(strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]")) {
+		return u.invalid("a host has too many colons", "write host:port, IPv6 in brackets")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); hasPort && (err != nil || n == 0) {
+		return u.invalid("a port is not a number from 1 to 65535", "write host:port; in a password write '/' as %2F, '?' as %3F and '#' as %23")
 	}
 	return nil
 }
@@ -110,7 +144,7 @@ func (u *URL) String() string {
 			b.WriteByte('/')
 		}
 	}
-	b.WriteString((&url.URL{Path: u.Path}).EscapedPath())
+	b.WriteString(strings.ReplaceAll((&url.URL{Path: u.Path}).EscapedPath(), "@", "%40"))
 	if len(u.Query) > 0 {
 		q := url.Values{}
 		for k, vs := range u.Query {

@@ -33,6 +33,14 @@ func TestParseURLAcceptsURLsWithoutHosts(t *testing.T) {
 	}
 }
 
+func TestParseURLRefusesWhatIsNoHost(t *testing.T) {
+	for _, raw := range []string{"etcd://h:abc/x", "etcd://h:0/x", "etcd://h:99999/x", "etcd://h:/x", "etcd://::1/x", "etcd://[::1/x"} {
+		if u, err := adsum.ParseURL(raw); !errors.Is(err, adsum.ErrInvalid) {
+			t.Errorf("%s: %v, %v", raw, u, err)
+		}
+	}
+}
+
 func TestAURLNeverPrintsASecret(t *testing.T) {
 	for _, raw := range []string{
 		"etcd://ann:hunter2@h/services",
@@ -46,6 +54,12 @@ func TestAURLNeverPrintsASecret(t *testing.T) {
 		"etcd://ann:hunter2%zz@h/x",
 		"consul://h?token=hunter2%zz",
 		"://ann:hunter2@h",
+		"etcd://ann:hunter2/x@h/services",
+		"etcd://ann:1/hunter2@h/services",
+		"etcd://ann:1?hunter2@h/services",
+		"etcd://ann:hunter2?x@h/services",
+		"etcd://ann:hunter2#x@h/services",
+		"etcd://ann:1@2/hunter2@h/services",
 		"nosuch://ann:hunter2@h/x",
 	} {
 		u, err := adsum.ParseURL(raw)
@@ -77,7 +91,7 @@ func TestOpenersNameWhatTheyKnow(t *testing.T) {
 }
 
 func FuzzParseURL(f *testing.F) {
-	for _, s := range []string{"etcd://a:b@h:1,h2:2/p?x=y", "memory:", "file:/a", "zk://h?auth=x:y", "a://@", "a://[::1]:1"} {
+	for _, s := range []string{"etcd://a:b@h:1,h2:2/p?x=y", "memory:", "file:/a", "zk://h?auth=x:y", "a://@", "a://[::1]:1", "etcd://h/a%40b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
