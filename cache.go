@@ -39,19 +39,21 @@ type cacheFile struct {
 	Instances []*Instance `json:"instances"`
 }
 
-// cacheEntry is one service's file. Writing happens in the background.
+// cacheEntry is one service's file. Writing happens in the background, and
+// holds no lock meanwhile: a disk that hangs must not hold up the snapshots.
 type cacheEntry struct {
 	cache   *cache
 	service string
 	path    string
+	writes  sync.WaitGroup // due or under way
+	failing bool           // of whoever writes
 
 	mu        sync.Mutex
-	due       *time.Timer // writes newest
+	due       *time.Timer // set from when a write is due until it has ended
 	newest    *Snapshot
 	written   *Snapshot
 	writtenAt time.Time
 	touchedAt time.Time
-	failing   bool
 	closed    bool
 }
 
@@ -116,50 +118,68 @@ func (e *cacheEntry) save(s *Snapshot) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.newest = s
+	e.schedule()
+}
+
+// schedule sees to it that the file will say what the newest snapshot does.
+// The caller holds mu.
+func (e *cacheEntry) schedule() {
 	if e.closed || e.due != nil || !e.stale() {
 		return
 	}
+	e.writes.Add(1)
 	e.due = time.AfterFunc(max(0, cacheEvery-time.Since(e.writtenAt)), func() {
+		defer e.writes.Done()
+		s := e.write()
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.due = nil
-		if !e.closed {
-			e.write()
+		if e.newest != s { // else it was written, or failed and waits for news
+			e.schedule()
 		}
 	})
 }
 
-// stale tells whether the file says less than the newest snapshot.
+// stale tells whether the file says less than the newest snapshot. The caller
+// holds mu.
 func (e *cacheEntry) stale() bool {
 	return e.written == nil || e.written.Generation != e.newest.Generation ||
 		e.newest.SyncedAt.Sub(e.touchedAt) >= cacheTouchEvery
 }
 
-// write brings the file up to date. The caller holds mu.
-func (e *cacheEntry) write() {
+// write brings the file up to the newest snapshot, and returns that. One
+// goroutine at a time calls it.
+func (e *cacheEntry) write() *Snapshot {
+	e.mu.Lock()
+	s, before := e.newest, e.written
 	e.writtenAt = time.Now()
-	err := e.put()
+	e.mu.Unlock()
+	err := e.put(s, before)
 	if err != nil && !e.failing {
 		e.cache.log.Warn("cannot keep the last known good on disk", "file", e.path, "error", err)
 	}
 	e.failing = err != nil
 	if err == nil {
-		e.written, e.touchedAt = e.newest, e.newest.SyncedAt
+		e.mu.Lock()
+		e.written, e.touchedAt = s, s.SyncedAt
+		e.mu.Unlock()
 	}
+	return s
 }
 
-func (e *cacheEntry) put() error {
-	if e.written != nil && e.written.Generation == e.newest.Generation {
-		return os.Chtimes(e.path, e.newest.SyncedAt, e.newest.SyncedAt)
+// put writes a snapshot where the one before it lies, nil if none of ours.
+func (e *cacheEntry) put(s, before *Snapshot) error {
+	if before != nil && before.Generation == s.Generation {
+		return os.Chtimes(e.path, s.SyncedAt, s.SyncedAt)
 	}
-	data, err := json.Marshal(cacheFile{cacheVersion, e.cache.registry, e.service, e.newest.ChangedAt, e.newest.Instances})
+	data, err := json.Marshal(cacheFile{cacheVersion, e.cache.registry, e.service, s.ChangedAt, s.Instances})
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(e.cache.folder, 0o700); err != nil {
 		return err
 	}
-	return replaceFile(e.path, data, e.newest.SyncedAt)
+	return replaceFile(e.path, data, s.SyncedAt)
 }
 
 // replaceFile writes a file so that a reader, or a crash at any moment, finds
@@ -189,12 +209,16 @@ func replaceFile(path string, data []byte, modified time.Time) error {
 // close writes what is still due and ends the background work.
 func (e *cacheEntry) close() {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.due != nil {
-		e.due.Stop()
-	}
 	e.closed = true
-	if e.newest != nil && e.stale() {
+	if e.due != nil && e.due.Stop() {
+		e.writes.Done()
+	}
+	e.mu.Unlock()
+	e.writes.Wait()
+	e.mu.Lock()
+	due := e.newest != nil && e.stale()
+	e.mu.Unlock()
+	if due {
 		e.write()
 	}
 }

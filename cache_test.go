@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,6 +49,52 @@ func TestAClientThatStartsInAnOutageComesUpFromDisk(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, snapshot, err)
 			}
 		}
+	})
+}
+
+// stuckLog is a log, or the disk below it, that takes one message for ever.
+type stuckLog struct {
+	slog.Handler
+	message       string
+	reached, free chan struct{}
+}
+
+func (l stuckLog) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == l.message {
+		close(l.reached)
+		<-l.free
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l stuckLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	l.Handler = l.Handler.WithAttrs(attrs)
+	return l
+}
+
+func TestADiskThatHangsDoesNotHoldUpSnapshots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "a file and no folder")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log := stuckLog{slog.NewTextHandler(io.Discard, nil), "cannot keep the last known good on disk", make(chan struct{}), make(chan struct{})}
+		registry := memory.New()
+		dir := adsum.NewDirectory(registry, adsum.WithCache(file), adsum.WithLogger(slog.New(log)))
+		view, err := dir.Open("book")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-log.reached
+		reg := register(t, registry, book)
+		time.Sleep(time.Minute)
+		if n := len(view.Snapshot().Instances); n != 1 {
+			t.Errorf("%d instances while a write hangs, want 1", n)
+		}
+		close(log.free)
+		view.Close()
+		dir.Close()
+		reg.Close(t.Context())
 	})
 }
 
