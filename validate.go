@@ -84,15 +84,26 @@ func validateAddr(field, addr string) error {
 	if host == "" {
 		return invalid(field, addr, "the host is empty", "advertise an address others can reach; AdvertiseAddr chooses one")
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if ip.IsUnspecified() {
+	ip, err := netip.ParseAddr(host)
+	if err != nil && mistyped(host) {
+		return invalid(field, addr, "the host is neither an IPv4 address nor a name", "write all four numbers, each from 0 to 255")
+	}
+	if err == nil {
+		if ip.Unmap().IsUnspecified() {
 			return invalid(field, addr, "a wildcard is where a server listens, not where it is reached", "advertise an address others can reach; AdvertiseAddr chooses one and says why")
 		}
-		if ip.IsMulticast() {
+		if ip.Unmap().IsMulticast() {
 			return invalid(field, addr, "it is a multicast address", "advertise a unicast address")
 		}
 	}
 	return nil
+}
+
+// mistyped reports whether a host that is no IP address was meant to be one.
+// Some resolvers read "10.1" as 10.0.0.1, and "0" as the wildcard. Other
+// numbers without a dot may be the name of a container.
+func mistyped(host string) bool {
+	return host == "0" || strings.Contains(host, ".") && strings.Trim(host, "0123456789.") == ""
 }
 
 // splitHostPort is net.SplitHostPort with messages for people, and without
@@ -114,7 +125,7 @@ func splitHostPort(addr string) (host, port string, err error) {
 	if strings.ContainsRune(host, ':') {
 		return "", "", fmt.Errorf("it has too many colons")
 	}
-	if strings.ContainsAny(host, "/@?#\\\"'<>{}|^`,;") {
+	if strings.ContainsAny(host, "/@?#*\\\"'<>{}|^`,;") {
 		return "", "", fmt.Errorf("the host has a character that no host name has")
 	}
 	return host, port, nil

@@ -25,6 +25,11 @@ func TestValidateNamesTheFieldTheProblemAndTheFix(t *testing.T) {
 		{"empty addr", func(in *adsum.Instance) { in.Addr = "" }, "addr", "AdvertiseAddr"},
 		{"wildcard", func(in *adsum.Instance) { in.Addr = "0.0.0.0:80" }, "addr", "AdvertiseAddr"},
 		{"IPv6 wildcard", func(in *adsum.Instance) { in.Addr = "[::]:80" }, "addr", "wildcard"},
+		{"wildcard as IPv6", func(in *adsum.Instance) { in.Addr = "[::ffff:0.0.0.0]:80" }, "addr", "wildcard"},
+		{"wildcard as a star", func(in *adsum.Instance) { in.Addr = "*:80" }, "addr", "no host name has"},
+		{"short wildcard", func(in *adsum.Instance) { in.Addr = "0:80" }, "addr", "neither"},
+		{"three numbers", func(in *adsum.Instance) { in.Addr = "10.0.5:80" }, "addr", "neither"},
+		{"number too large", func(in *adsum.Instance) { in.Addr = "10.0.0.256:80" }, "addr", "neither"},
 		{"no host", func(in *adsum.Instance) { in.Addr = ":80" }, "addr", "host is empty"},
 		{"no port", func(in *adsum.Instance) { in.Addr = "10.0.0.5" }, "addr", "port is missing"},
 		{"port 0", func(in *adsum.Instance) { in.Addr = "10.0.0.5:0" }, "addr", "1 to 65535"},
@@ -75,6 +80,7 @@ func TestValidInstancesPass(t *testing.T) {
 		{Service: "book.v1_x-y", Addr: "[2001:db8::1]:80"},
 		{Service: "b", Addr: "[fe80::1%eth0]:80"},
 		{Service: "book", Addr: "book-0.book.prod.svc:8080", ID: "book-0@host+1~a=b"},
+		{Service: "book", Addr: "123456789012:80"}, // a container's id
 		{Service: "book", Addr: "h:1", Zone: "华东", Tags: []string{"v1"}, Metadata: map[string]string{"owner": "团队", "e": ""}},
 		{Service: "book", Addr: "h:1", Endpoints: map[string]string{"grpc": "[::1]:2", "http": "h:3"}, Weight: 65535, Status: adsum.Starting},
 	} {

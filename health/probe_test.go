@@ -133,7 +133,7 @@ func TestParseReadsEveryKindOfCheck(t *testing.T) {
 		{"http://", "", "it has no host"},
 		{"http://a b/", "", "not well formed"},
 		{"tcp://127.0.0.1", "", "it is not host:port"},
-		{"tcp://127.0.0.1:http", "", "the port is not a number"},
+		{"tcp://127.0.0.1:http", "", "port is not a number"},
 		{"tcp://a:1,b:2", "", "not one host and port"},
 		{"tcp://127.0.0.1:1/path", "", "not one host and port"},
 		{"exec:  ", "", "the command is empty"},
