@@ -36,7 +36,7 @@ func Decode(service, id string, value []byte) (Record, error) {
 		return Record{}, err
 	}
 	r.Instance.Service, r.Instance.ID = service, id
-	r.Instance = tidy(r.Instance).WithDefaults()
+	r.Instance = Tidy(r.Instance).WithDefaults()
 	if err := r.Instance.Validate(); err != nil {
 		return Record{}, err
 	}
@@ -105,9 +105,10 @@ func fromURLs(urls []string) (adsum.Instance, error) {
 	return in, nil
 }
 
-// lift fills the fields that a foreign format has no place for from the
-// metadata keys by which programs agree to say them.
-func lift(in adsum.Instance) adsum.Instance {
+// Lift fills the fields that a foreign format has no place for from the
+// metadata keys by which programs agree to say them: weight, zone, version and
+// tags. What the instance says already stays.
+func Lift(in adsum.Instance) adsum.Instance {
 	if w, err := strconv.Atoi(in.Metadata["weight"]); err == nil && in.Weight == 0 {
 		in.Weight = w
 	}
@@ -127,7 +128,7 @@ func lift(in adsum.Instance) adsum.Instance {
 	return in
 }
 
-// sink is the reverse of lift: metadata that also says the fields a foreign
+// sink is the reverse of Lift: metadata that also says the fields a foreign
 // format has no place for. What the instance says itself under such a key wins.
 func sink(in adsum.Instance) map[string]string {
 	m := make(map[string]string, len(in.Metadata)+3)
@@ -149,9 +150,10 @@ func sink(in adsum.Instance) map[string]string {
 	return m
 }
 
-// tidy makes free text safe to print and numbers fit their bounds, so that
-// one odd metadata value does not cost an otherwise good instance.
-func tidy(in adsum.Instance) adsum.Instance {
+// Tidy makes free text safe to print and numbers fit their bounds, so that
+// one odd metadata value does not cost an otherwise good instance. What it was
+// given is not modified.
+func Tidy(in adsum.Instance) adsum.Instance {
 	in.Weight = min(max(in.Weight, 0), maxWeight)
 	in.Zone, in.Version, in.Reason = clean(in.Zone), clean(in.Version), clean(in.Reason)
 	if len(in.Tags) > 0 {

@@ -37,5 +37,5 @@ func decodeKitex(o object) (Record, error) {
 		return Record{}, errors.New("\"address\" is empty")
 	}
 	tags, _ := o.get("tags")
-	return Record{Instance: lift(adsum.Instance{Addr: address, Weight: int(weight), Metadata: texts(tags)})}, nil
+	return Record{Instance: Lift(adsum.Instance{Addr: address, Weight: int(weight), Metadata: texts(tags)})}, nil
 }

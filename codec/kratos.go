@@ -54,5 +54,5 @@ func decodeKratos(o object) (Record, error) {
 	in, err := fromURLs(urls)
 	metadata, _ := o.get("metadata")
 	in.Version, in.Metadata = version, texts(metadata)
-	return Record{Instance: lift(in)}, err
+	return Record{Instance: Lift(in)}, err
 }

@@ -41,5 +41,5 @@ func decodeNaming(o object) (Record, error) {
 	in, err := fromBare(addr)
 	metadata, _ := o.get("Metadata")
 	in.Metadata = texts(metadata)
-	return Record{Instance: lift(in)}, err
+	return Record{Instance: Lift(in)}, err
 }
