@@ -1,0 +1,155 @@
+package eureka
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/adsum-go/adsum"
+)
+
+// Register implements [adsum.Registry]. It reads what is there, writes the
+// record, and reads it back: of two registrations at once Eureka keeps the one
+// with the later timestamp and says so to neither.
+func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.RegisterOptions) (adsum.Lease, error) {
+	in = in.WithDefaults()
+	if err := errors.Join(in.Validate(), r.Validate(in)); err != nil {
+		return nil, err
+	}
+	l := newLease(r, in, opts)
+	err := r.onlySpelling(ctx, in.Service, opts.Claim)
+	if err == nil {
+		l.claim, err = l.publish(ctx, in)
+	}
+	if err == nil && !l.start() {
+		err = adsum.ErrClosed
+	}
+	if err != nil {
+		l.abandon()
+		return nil, r.explain("register "+in.String(), err)
+	}
+	return l, nil
+}
+
+// Validate implements [adsum.Validator].
+func (r *Registry) Validate(in adsum.Instance) error {
+	claim := adsum.Claim{Owner: strings.Repeat("A", 26), Incarnation: math.MaxInt64}
+	_, err := encode(in.WithDefaults(), claim, maxTTL, math.MaxInt64)
+	return err
+}
+
+// onlySpelling refuses a first claim under a name that is in use in another
+// case. A list that cannot be had is no reason to refuse; watchers leave such
+// instances out as well.
+func (r *Registry) onlySpelling(ctx context.Context, service string, claim adsum.Claim) error {
+	if claim.Incarnation != 0 {
+		return nil
+	}
+	a, err := r.call(ctx, request{method: http.MethodGet, path: appPath(service), list: true})
+	if err != nil || a.missing() {
+		return ignoreCold(err)
+	}
+	var list struct {
+		Application struct {
+			Instance instances `json:"instance"`
+		} `json:"application"`
+	}
+	if err := json.Unmarshal(a.body, &list); err != nil {
+		return notJSON(a.body, err)
+	}
+	for _, raw := range list.Application.Instance {
+		if e, err := decode(service, raw, false); err == nil && e.ours && e.service != service {
+			return &adsum.InvalidError{Field: "service", Value: strconv.Quote(service),
+				Problem: fmt.Sprintf("Eureka does not tell upper from lower case, and %s is registered", quote(e.service)),
+				Fix:     "use that spelling, or another name"}
+		}
+	}
+	return nil
+}
+
+func ignoreCold(err error) error {
+	if errors.Is(err, errCold) {
+		return nil
+	}
+	return err
+}
+
+// instancePath is where this library's record of an instance lies.
+func instancePath(service, id string) string {
+	return appPath(service) + "/" + url.PathEscape(instanceID(service, id))
+}
+
+// look reads one record, past the server's cache. nil says that there is none.
+func (r *Registry) look(ctx context.Context, service, id string) (*entry, error) {
+	a, err := r.call(ctx, request{method: http.MethodGet, path: instancePath(service, id)})
+	if err != nil || a.missing() {
+		return nil, err
+	}
+	var answer struct {
+		Instance json.RawMessage `json:"instance"`
+	}
+	if err := json.Unmarshal(a.body, &answer); err != nil {
+		return nil, notJSON(a.body, err)
+	}
+	e, err := decode(service, answer.Instance, false)
+	if e == nil {
+		e = &entry{}
+	}
+	if err != nil {
+		e.ours, e.claim = false, adsum.Claim{Incarnation: uint64(max(e.dirty, 0))}
+	}
+	return e, nil // one that cannot be read is replaced like any other
+}
+
+// arbitrate decides whether the claim may take the place of what is there,
+// and gives it an incarnation if it has none: the time, or one more than what
+// is there, as with timestamps.
+func (r *Registry) arbitrate(held *entry, claim adsum.Claim) (adsum.Claim, error) {
+	if claim.Incarnation == 0 {
+		above := int64(0)
+		if held != nil {
+			above = max(held.dirty, int64(min(held.claim.Incarnation, math.MaxInt64-1)))
+		}
+		claim.Incarnation = uint64(r.clock.next(above))
+		return claim, nil
+	}
+	if held != nil && held.claim.Owner != claim.Owner && younger(held.claim, claim) {
+		return claim, superseded(held.claim, claim)
+	}
+	return claim, nil
+}
+
+// younger orders claims, for which Eureka has no sequence.
+func younger(a, b adsum.Claim) bool { return a.YoungerThan(b, math.MaxUint64) }
+
+func superseded(by, claim adsum.Claim) error {
+	return fmt.Errorf("%w: it claimed this id at %d, we at %d", adsum.ErrSuperseded, by.Incarnation, claim.Incarnation)
+}
+
+// undoDrain removes an override. While there is one, no status that is
+// registered counts.
+func (r *Registry) undoDrain(ctx context.Context, service, id string, next status) error {
+	_, err := r.call(ctx, request{method: http.MethodDelete, path: instancePath(service, id) + "/status",
+		query: url.Values{"value": {string(next)}}})
+	return err
+}
+
+// post writes a record.
+func (r *Registry) post(ctx context.Context, in adsum.Instance, claim adsum.Claim, ttl time.Duration, dirty int64) error {
+	body, err := encode(in, claim, ttl, dirty)
+	if err != nil {
+		return err
+	}
+	a, err := r.call(ctx, request{method: http.MethodPost, path: appPath(in.Service), body: body})
+	if err == nil && a.missing() {
+		err = errors.New("the server knows no applications (404): is this its base path? It is /eureka for Spring, /eureka/v2 for Netflix")
+	}
+	return err
+}

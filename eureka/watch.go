@@ -1,0 +1,181 @@
+package eureka
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/adsum-go/adsum"
+)
+
+// Watch implements [adsum.Registry]. It asks for the service's list every
+// [Options.Poll].
+func (r *Registry) Watch(ctx context.Context, service string, emit func(adsum.Listing)) error {
+	if err := adsum.ValidateService(service); err != nil {
+		return err
+	}
+	v := &view{service: service, preferIP: r.opts.PreferIP}
+	seen := r.memory.open(service)
+	err := r.poll(ctx, "watch service "+service, func() error {
+		a, err := r.call(ctx, request{method: http.MethodGet, path: appPath(service), list: true})
+		if err != nil {
+			return err
+		}
+		l, err := v.read(a)
+		if err == nil && ctx.Err() == nil {
+			l.Sequence = r.memory.listed(seen, a.from, v.marks)
+			emit(l)
+		}
+		return err
+	})
+	r.memory.close(service, err != nil)
+	return err
+}
+
+// poll looks now and after every pause, until ctx ends or looking fails.
+func (r *Registry) poll(ctx context.Context, tried string, look func() error) error {
+	for {
+		err := look()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return r.explain(tried, err)
+		}
+		timer := time.NewTimer(r.pause())
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-r.ctx.Done():
+		}
+		timer.Stop()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case r.ctx.Err() != nil:
+			return r.explain(tried, adsum.ErrClosed)
+		}
+	}
+}
+
+// pause keeps the clients of a server out of step.
+func (r *Registry) pause() time.Duration {
+	return time.Duration(float64(r.opts.Poll) * (0.9 + 0.2*rand.Float64()))
+}
+
+func (r *Registry) longestPause() time.Duration { return r.opts.Poll + r.opts.Poll/10 }
+
+func appPath(service string) string { return "/apps/" + url.PathEscape(appOf(service)) }
+
+// view is what one watch has seen last.
+type view struct {
+	service  string
+	preferIP bool
+	body     []byte // of the last answer
+	listing  adsum.Listing
+	known    map[string]*adsum.Instance // by id
+	marks    map[string]mark            // by id
+}
+
+// read makes a listing of an answer, with the pointers of the last one where
+// an instance says the same.
+func (v *view) read(a answer) (adsum.Listing, error) {
+	if a.missing() {
+		a.body = nil
+	}
+	if v.known == nil || !bytes.Equal(a.body, v.body) {
+		entries, skipped, err := decodeList(v.service, a.body, v.preferIP)
+		if err != nil {
+			return adsum.Listing{}, err
+		}
+		v.body = a.body
+		v.load(entries, skipped)
+	}
+	l := v.listing
+	l.Instances = append([]*adsum.Instance(nil), l.Instances...) // the receiver's
+	return l, nil
+}
+
+func (v *view) load(entries []*entry, skipped []adsum.Skipped) {
+	known := make(map[string]*adsum.Instance, len(entries))
+	v.marks = make(map[string]mark, len(entries))
+	v.listing = adsum.Listing{Skipped: skipped}
+	for _, e := range entries {
+		in := &e.in
+		if old := v.known[in.ID]; old != nil && old.Equal(in) {
+			in = old
+		}
+		known[in.ID] = in
+		v.marks[in.ID] = mark{e.dirty, e.upSince}
+		v.listing.Instances = append(v.listing.Instances, in)
+	}
+	v.known = known
+}
+
+// instances reads one instance where others have an array of them.
+type instances []json.RawMessage
+
+func (i *instances) UnmarshalJSON(raw []byte) error {
+	if len(raw) > 0 && raw[0] == '{' {
+		*i = instances{bytes.Clone(raw)}
+		return nil
+	}
+	return json.Unmarshal(raw, (*[]json.RawMessage)(i))
+}
+
+// decodeList reads the list of a service; nil is an empty one.
+func decodeList(service string, body []byte, preferIP bool) ([]*entry, []adsum.Skipped, error) {
+	if body == nil {
+		return nil, nil, nil
+	}
+	var list struct {
+		Application *struct {
+			Instance instances `json:"instance"`
+		} `json:"application"`
+	}
+	if err := json.Unmarshal(body, &list); err != nil {
+		return nil, nil, notJSON(body, err)
+	}
+	if list.Application == nil {
+		return nil, nil, errors.New("the answer has no application: is this the base path of a Eureka server?")
+	}
+	var entries []*entry
+	var skipped []adsum.Skipped
+	for n, raw := range list.Application.Instance {
+		e, err := decode(service, raw, preferIP)
+		if err == nil && e.ours && e.service != service {
+			err = fmt.Errorf("it belongs to %s: Eureka does not tell upper from lower case, so rename one of the two", quote(e.service))
+		}
+		if err != nil {
+			skipped = append(skipped, adsum.Skipped{Key: keyOf(service, n, raw), Err: err})
+			continue
+		}
+		entries = append(entries, e)
+	}
+	return entries, skipped, nil
+}
+
+func notJSON(body []byte, err error) error {
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+		return errors.New("the answer is XML or HTML: is this the base path of a Eureka server?")
+	}
+	return errors.New("the answer is no JSON that a Eureka server writes: " + quote(err.Error()))
+}
+
+// keyOf names an instance that cannot be read.
+func keyOf(service string, n int, raw []byte) string {
+	var l struct {
+		InstanceID text `json:"instanceId"`
+	}
+	if json.Unmarshal(raw, &l) == nil && l.InstanceID != "" {
+		return "apps/" + appOf(service) + "/" + strings.Trim(quote(string(l.InstanceID)), `"`)
+	}
+	return fmt.Sprintf("apps/%s, instance %d", appOf(service), n+1)
+}
