@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -25,6 +26,12 @@ const (
 	kitexNoTags  = `{"network":"tcp","address":"127.0.0.1:8888","weight":10,"tags":null}`
 	bareAddr     = `127.0.0.1:7001`
 	bareURL      = `http://127.0.0.1:7011`
+	curatorKazoo = `{"name":"users","id":"u","address":"127.0.0.1","port":7004,"sslPort":null,"payload":{"zone":"eu-1","weight":"10"},"registrationTimeUTC":1795355233789,"serviceType":"DYNAMIC","uriSpec":null,"enabled":true}`
+	curatorMap   = `{"name":"users","id":"u","address":"127.0.0.1","port":7008,"sslPort":null,"payload":{"@class":"java.util.LinkedHashMap","weight":"10","zone":"eu-1"},"registrationTimeUTC":1795355235512,"serviceType":"DYNAMIC","uriSpec":null}`
+	curatorSSL   = `{"name":"users","id":"u","address":"127.0.0.1","port":7010,"sslPort":7443,"payload":null,"registrationTimeUTC":1795355236690,"serviceType":"DYNAMIC","uriSpec":null}`
+	curatorText  = `{"name":"users","id":"u","address":"127.0.0.1","port":7011,"sslPort":null,"payload":"a text","registrationTimeUTC":1795355237221,"serviceType":"STATIC","uriSpec":null}`
+	curatorOff   = `{"name":"users","id":"u","address":"127.0.0.1","port":7012,"sslPort":null,"payload":{"@class":"java.util.LinkedHashMap"},"registrationTimeUTC":1795358377294,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"http://","variable":false}]},"enabled":false}`
+	springValue  = `{"name":"users","id":"u","address":"127.0.0.1","port":7009,"sslPort":null,"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","id":"users-127.0.0.1-7009","name":"users","metadata":{"weight":"10","zone":"eu-1","instance_status":"OUT_OF_SERVICE"}},"registrationTimeUTC":1795355235886,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"scheme","variable":true}]}}`
 	curatorValue = `{"name":"users","id":"u","address":"127.0.0.1","port":7004,"sslPort":null,"payload":null,"registrationTimeUTC":1795355233789,"serviceType":"DYNAMIC","uriSpec":null}`
 )
 
@@ -57,6 +64,15 @@ func TestForeignEntriesYieldInstances(t *testing.T) {
 		{`{"network":"tcp","address":"127.0.0.1:8888","weight":"4"}`, codec.Kitex, adsum.Instance{Addr: "127.0.0.1:8888", Weight: 4}},
 		{`{"network":"tcp","address":"127.0.0.1:8888","weight":-3}`, codec.Kitex, adsum.Instance{Addr: "127.0.0.1:8888"}},
 		{`{"network":"tcp","address":"127.0.0.1:8888","weight":1e300}`, codec.Kitex, adsum.Instance{Addr: "127.0.0.1:8888", Weight: 65535}},
+		{curatorValue, codec.Curator, adsum.Instance{Addr: "127.0.0.1:7004"}},
+		{curatorKazoo, codec.Curator, adsum.Instance{Addr: "127.0.0.1:7004", Weight: 10, Zone: "eu-1", Metadata: map[string]string{"weight": "10", "zone": "eu-1"}}},
+		{curatorMap, codec.Curator, adsum.Instance{Addr: "127.0.0.1:7008", Weight: 10, Zone: "eu-1", Metadata: map[string]string{"weight": "10", "zone": "eu-1"}}},
+		{curatorSSL, codec.Curator, adsum.Instance{Addr: "127.0.0.1:7010", Endpoints: map[string]string{"https": "127.0.0.1:7443"}}},
+		{`{"address":"2001:db8::1","port":null,"sslPort":"7443"}`, codec.Curator, adsum.Instance{Addr: "[2001:db8::1]:7443", Endpoints: map[string]string{"https": "[2001:db8::1]:7443"}}},
+		{curatorText, codec.Curator, adsum.Instance{Addr: "127.0.0.1:7011", Metadata: map[string]string{"metadata": "a text"}}},
+		{curatorOff, codec.Curator, adsum.Instance{Addr: "127.0.0.1:7012", Status: adsum.Draining, Reason: "disabled by its owner"}},
+		{springValue, codec.Spring, adsum.Instance{Addr: "127.0.0.1:7009", Weight: 10, Zone: "eu-1", Status: adsum.Draining,
+			Metadata: map[string]string{"weight": "10", "zone": "eu-1", "instance_status": "OUT_OF_SERVICE"}}},
 	} {
 		t.Run(test.value, func(t *testing.T) {
 			got, err := codec.Decode("users", "u1", []byte(test.value))
@@ -94,6 +110,10 @@ func TestBrokenEntriesAreErrorsThatArePrintable(t *testing.T) {
 		"endpoints empty":    `{"name":"users","endpoints":[]}`,
 		"endpoint bare":      `{"name":"users","endpoints":["127.0.0.1:80"]}`,
 		"address empty":      `{"network":"tcp","address":""}`,
+		"port too large":     `{"address":"127.0.0.1","port":70000}`,
+		"port negative":      `{"address":"127.0.0.1","port":-1}`,
+		"port a text":        `{"address":"127.0.0.1","port":"http"}`,
+		"enabled a number":   `{"address":"127.0.0.1","port":1,"enabled":7}`,
 		"nested":             strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1000),
 		"huge":               `{"Addr":"127.0.0.1:1","Metadata":"` + strings.Repeat("x", 1<<20) + `"}`,
 		"metadata too large": `{"Addr":"127.0.0.1:1","Metadata":{"a":"` + strings.Repeat("x", 100<<10) + `"}}`,
@@ -135,6 +155,7 @@ func TestKeyDecidesServiceAndID(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, value := range []string{kratosFull, kratosHTTP, namingFull, namingNull, namingText, kitexFull, kitexNoTags, bareAddr, bareURL, curatorValue,
+		curatorKazoo, curatorMap, curatorSSL, curatorText, curatorOff, springValue,
 		`{"foo":1}`, `{"addr":"h:1"}`, "", "{", `{"Addr":"h:1","adsum":{"weight":"3","incarnation":"9","owner":"o"}}`, `{"adsum":{}}`} {
 		f.Add([]byte(value))
 	}
@@ -171,7 +192,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func written() []codec.Format {
-	return []codec.Format{codec.Naming, codec.Addr, codec.Kratos, codec.Kitex, codec.Native}
+	return []codec.Format{codec.Naming, codec.Addr, codec.Curator, codec.Spring, codec.Kratos, codec.Kitex, codec.Native}
 }
 
 // full uses every field.
@@ -213,6 +234,35 @@ func TestForeignFormatsCarryWhatTheirReadersKnow(t *testing.T) {
 	} {
 		if got, err := format.Encode(codec.Record{Instance: full()}); err != nil || string(got) != want {
 			t.Errorf("%s\n got %s, %v\nwant %s", format, got, err, want)
+		}
+	}
+}
+
+func TestCuratorsReadersSeeWhatTheyKnow(t *testing.T) {
+	registered := time.UnixMilli(1795355235886)
+	plain := adsum.Instance{ID: "u1", Service: "users", Addr: "10.0.0.9:8080", Endpoints: map[string]string{"https": "10.0.0.9:8443"}}
+	for _, test := range []struct {
+		format codec.Format
+		in     adsum.Instance
+		want   string
+	}{
+		{codec.Curator, plain, `{"name":"users","id":"u1","address":"10.0.0.9","port":8080,"sslPort":8443,"payload":null,` +
+			`"registrationTimeUTC":1795355235886,"serviceType":"DYNAMIC","uriSpec":null`},
+		{codec.Curator, full(), `{"name":"users","id":"u1","address":"2001:db8::1","port":8080,"sslPort":null,` +
+			`"payload":{"empty":"","owner":"团队","tags":"blue,canary","version":"1.2.3","weight":"7","zone":"eu-1"},` +
+			`"registrationTimeUTC":1795355235886,"serviceType":"DYNAMIC","uriSpec":null`},
+		{codec.Spring, plain, `{"name":"users","id":"u1","address":"10.0.0.9","port":8080,"sslPort":8443,` +
+			`"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","id":"u1","name":"users","metadata":{"instance_status":"UP"}},` +
+			`"registrationTimeUTC":1795355235886,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"scheme","variable":true},{"value":"://","variable":false},` +
+			`{"value":"address","variable":true},{"value":":","variable":false},{"value":"port","variable":true}]}`},
+	} {
+		got, err := test.format.Encode(codec.Record{Instance: test.in, Registered: registered})
+		if public, _, _ := strings.Cut(string(got), `,"adsum":`); err != nil || public != test.want {
+			t.Errorf("%s\n got %s, %v\nwant %s", test.format, public, err, test.want)
+		}
+		back, err := codec.Decode("users", "u1", got)
+		if err != nil || !back.Registered.Equal(registered) {
+			t.Errorf("%s: registered %v, %v, want %v", test.format, back.Registered, err, registered)
 		}
 	}
 }

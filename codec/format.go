@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/adsum-go/adsum"
 )
@@ -28,6 +29,14 @@ const (
 	// Kitex is the JSON of Kitex' registry-etcd. Metadata, zone, version
 	// and tags go into its tags.
 	Kitex Format = "kitex"
+	// Curator is the JSON of Curator's service discovery for ZooKeeper, with
+	// everything else that an instance has under a further key, "adsum",
+	// which other readers pass over. The payload is the metadata as a plain
+	// map, with weight, zone, version and tags, or null if there is nothing
+	// to say.
+	Curator Format = "curator"
+	// Spring is Curator's JSON with the payload of Spring Cloud ZooKeeper.
+	Spring Format = "spring"
 	// Native is the JSON of this library, which holds everything; no other
 	// program reads it.
 	Native Format = "native"
@@ -38,6 +47,9 @@ type Record struct {
 	Instance adsum.Instance
 	// Claim says whose record it is; zero if the format does not tell.
 	Claim adsum.Claim
+	// Registered is when the instance was registered, to the millisecond;
+	// zero if the format does not tell.
+	Registered time.Time
 	// Format is what Decode recognised. Encode ignores it.
 	Format Format
 }
@@ -58,6 +70,8 @@ func formats() []format {
 	return []format{
 		{Native, true, encodeNative, matchNative, decodeNative},
 		{Naming, true, encodeNaming, matchNaming, decodeNaming},
+		{Spring, true, encodeSpring, matchSpring, decodeCurator},
+		{Curator, true, encodeCurator, matchCurator, decodeCurator},
 		{Kratos, false, encodeKratos, matchKratos, decodeKratos},
 		{Kitex, false, encodeKitex, matchKitex, decodeKitex},
 		{Addr, false, encodeAddr, nil, nil},

@@ -50,8 +50,8 @@ func encodeNative(r Record) ([]byte, error) {
 	}{newDetail(r)})
 }
 
-// matchNative leaves to naming what has both parts.
-func matchNative(o object) bool { return o.has("adsum") && !o.has("Addr") }
+// matchNative leaves to others what has a part of theirs too.
+func matchNative(o object) bool { return o.has("adsum") && !o.has("Addr") && !o.has("address") }
 
 func decodeNative(o object) (Record, error) {
 	var d detail

@@ -9,6 +9,7 @@ replace (
 	github.com/adsum-go/adsum/consul => ../consul
 	github.com/adsum-go/adsum/etcd => ../etcd
 	github.com/adsum-go/adsum/examples => ../examples
+	github.com/adsum-go/adsum/zookeeper => ../zookeeper
 )
 
 require github.com/adsum-go/adsum v0.0.0-00010101000000-000000000000
@@ -19,6 +20,7 @@ require (
 	github.com/adsum-go/adsum/consul v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/examples v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/zookeeper v0.0.0-00010101000000-000000000000
 	github.com/go-kit/kit v0.13.0
 	github.com/go-kit/log v0.2.1
 	github.com/go-zookeeper/zk v1.0.4

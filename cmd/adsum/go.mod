@@ -26,6 +26,7 @@ require (
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/go-viper/mapstructure/v2 v2.5.0 // indirect
+	github.com/go-zookeeper/zk v1.0.4 // indirect
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
@@ -104,5 +105,8 @@ require (
 	github.com/adsum-go/adsum/consul v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/dnssrv v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/examples v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/zookeeper v0.0.0-00010101000000-000000000000
 	sigs.k8s.io/yaml v1.6.0
 )
+
+replace github.com/adsum-go/adsum/zookeeper => ../../zookeeper

@@ -9,6 +9,7 @@ import (
 	"github.com/adsum-go/adsum/etcd"
 	"github.com/adsum-go/adsum/file"
 	"github.com/adsum-go/adsum/memory"
+	"github.com/adsum-go/adsum/zookeeper"
 )
 
 // openers lists the registries that --registry can name, by URL scheme.
@@ -19,6 +20,7 @@ func openers() adsum.Openers {
 		"etcd":   etcd.Open,
 		"file":   openFile,
 		"memory": memory.Open,
+		"zk":     zookeeper.Open,
 	}
 }
 
