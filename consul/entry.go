@@ -177,9 +177,6 @@ func (e *entry) combine(check *api.HealthCheck) {
 		status = adsum.Warning
 	case api.HealthCritical:
 		status = adsum.Critical
-		if e.ours && check.Output == "" && check.Type != "ttl" && check.Type != "" {
-			status = adsum.Starting // the agent has not yet run it
-		}
 	}
 	if worse := e.in.Status.Worse(status); worse != e.in.Status {
 		e.in.Status, e.in.Reason = worse, brief(check.Name+": "+check.Output)

@@ -184,7 +184,7 @@ func TestChecksCombineToTheWorst(t *testing.T) {
 		"ran out":             {adsum.Passing, api.HealthChecks{ranOut}, adsum.Passing, "", true, false},
 		"agent restarted":     {adsum.Passing, api.HealthChecks{restarted}, adsum.Passing, "", false, false},
 		"word is no news":     {adsum.Starting, api.HealthChecks{beat, {CheckID: wordID("critical", id), Status: "critical", Type: "ttl"}}, adsum.Starting, "", false, false},
-		"page not yet asked":  {adsum.Passing, api.HealthChecks{page("critical", "")}, adsum.Starting, "page:", false, false},
+		"page not yet asked":  {adsum.Passing, api.HealthChecks{page("critical", "")}, adsum.Critical, "page:", false, false},
 		"page fails":          {adsum.Passing, api.HealthChecks{page("critical", "500\n\x1b[31mbody")}, adsum.Critical, "page: 500 \ufffd[31mbody", false, false},
 		"page warns":          {adsum.Passing, api.HealthChecks{page("warning", "429")}, adsum.Warning, "page: 429", false, false},
 		"own word is worse":   {adsum.Draining, api.HealthChecks{page("warning", "429")}, adsum.Draining, "", false, false},

@@ -1,6 +1,10 @@
 package consul_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -74,4 +78,82 @@ func (g *guarded) revoke(token string) {
 func (g *guarded) open(options ...string) adsum.Registry {
 	g.t.Helper()
 	return open(g.t, g.srv.Addrs(), options...)
+}
+
+func TestReadingWithoutATokenIsNoEmptySuccess(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.grant(keeperToken, keeperRules)
+	keep(t, g.open("token="+keeperToken), book(1))
+	emitted := func(adsum.Listing) { t.Error("emitted") }
+	r := g.open()
+	if err := r.Watch(soon(t), "book", emitted); !errors.Is(err, adsum.ErrDenied) {
+		t.Errorf("without a token: %v", err)
+	}
+	if err := r.(adsum.ServiceWatcher).WatchServices(soon(t), func([]string) { t.Error("emitted") }); !errors.Is(err, adsum.ErrDenied) {
+		t.Errorf("services without a token: %v", err)
+	}
+	if err := g.open("token="+root+"x").Watch(soon(t), "book", emitted); !errors.Is(err, adsum.ErrDenied) || strings.Contains(err.Error(), root) {
+		t.Errorf("with a wrong token: %v", err)
+	}
+	g.grant("33333333-3333-4444-5555-666666666666", `service_prefix "" { policy = "read" }`)
+	if err := g.open("token=33333333-3333-4444-5555-666666666666").Watch(soon(t), "book", emitted); !errors.Is(err, adsum.ErrDenied) {
+		t.Errorf("without the right to nodes: %v", err)
+	}
+}
+
+func TestTheRightsThatTheDocumentationAsksForAreEnough(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.grant(keeperToken, keeperRules)
+	r := g.open("token=" + keeperToken)
+	keep(t, r, book(1))
+	view := look(t, r, "book")
+	sees(t, view, "it", has("10.0.0.1:1"))
+	operator := r.(adsum.Overrider)
+	if err := operator.Override(soon(t), "book", "10.0.0.1:1", adsum.Override{Status: adsum.Draining}); err != nil {
+		t.Error(err)
+	}
+	sees(t, view, "it draining", is("10.0.0.1:1", adsum.Draining))
+	if err := operator.Override(soon(t), "book", "10.0.0.1:1", adsum.Override{}); err != nil {
+		t.Error(err)
+	}
+	sees(t, view, "it passing", is("10.0.0.1:1", adsum.Passing))
+	g.grant("33333333-3333-4444-5555-666666666666", `service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }`)
+	caller := g.open("token=33333333-3333-4444-5555-666666666666")
+	sees(t, look(t, caller, "book"), "it without the right to overrides", has("10.0.0.1:1"))
+	if err := caller.(adsum.Overrider).Override(soon(t), "book", "10.0.0.1:1", adsum.Override{Weight: 2}); !errors.Is(err, adsum.ErrDenied) {
+		t.Errorf("override without the right: %v", err)
+	}
+	if _, err := caller.Register(soon(t), book(2), adsum.RegisterOptions{TTL: ttl}); !errors.Is(err, adsum.ErrDenied) {
+		t.Errorf("register without the right: %v", err)
+	}
+}
+
+func TestTokenFilesMayBeRotated(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.grant(keeperToken, keeperRules)
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(keeperToken)
+	r := g.open("token-file=" + file)
+	reg := keep(t, r, book(1))
+	view := look(t, r, "book")
+	sees(t, view, "it", has("10.0.0.1:1"))
+	policy := g.policy(keeperToken)
+	g.revoke(keeperToken)
+	if err := reg.SetStatus(adsum.Warning, "denied for now"); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, reg, "denied", func(s adsum.RegistrationState) bool { return errors.Is(s.LastError, adsum.ErrDenied) })
+	const second = "44444444-3333-4444-5555-666666666666"
+	g.issue(second, policy)
+	write(second)
+	sees(t, view, "the update", is("10.0.0.1:1", adsum.Warning))
 }

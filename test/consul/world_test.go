@@ -142,6 +142,8 @@ func seesWithin(t testing.TB, bound time.Duration, view *adsum.View, what string
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
+	confirmed := time.NewTicker(50 * time.Millisecond) // that nothing changed is not announced
+	defer confirmed.Stop()
 	for {
 		changed := view.Changed()
 		s := view.Snapshot()
@@ -150,8 +152,9 @@ func seesWithin(t testing.TB, bound time.Duration, view *adsum.View, what string
 		}
 		select {
 		case <-changed:
+		case <-confirmed.C:
 		case <-ctx.Done():
-			t.Fatalf("never saw %s; last was %v, stale since %v, %v, skipped %v", what, s.Instances, s.StaleSince, s.Err, s.Skipped)
+			t.Fatalf("never saw %s; last was %d: %v, stale since %v, %v, skipped %v", what, len(s.Instances), s.Instances[:min(10, len(s.Instances))], s.StaleSince, s.Err, s.Skipped)
 		}
 	}
 }
