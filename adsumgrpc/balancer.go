@@ -105,7 +105,7 @@ func (c *channel) reconcile() {
 	links := make([]*link, 0, len(c.links))
 	for _, ep := range c.engine.Endpoints() {
 		l, _ := ep.Attached().(*link)
-		callable := ep.Instance().Status.Callable()
+		callable := c.engine.Wants(ep)
 		if l == nil || l.closed {
 			if !callable {
 				continue

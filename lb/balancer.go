@@ -66,10 +66,11 @@ type Balancer struct {
 type view struct {
 	service   string
 	picker    Picker
-	observer  Observer // the last picker, if it learns
-	observed  bool     // whether outcomes matter to anybody
-	endpoints []*Endpoint
-	none      error // why endpoints is empty
+	observer  Observer    // the last picker, if it learns
+	observed  bool        // whether outcomes matter to anybody
+	callable  []*Endpoint // that the policy was built for
+	endpoints []*Endpoint // that it picks from
+	none      error       // why endpoints is empty
 }
 
 // New makes a balancer. It knows nobody until the first [Balancer.Update].
@@ -78,6 +79,7 @@ func New(policy Policy, opts Options) *Balancer {
 		opts.Window = 5 * time.Millisecond
 	}
 	b := &Balancer{policy: policy, opts: opts, env: newEnv(opts.Rand, opts.Now)}
+	b.env.rebuild = b.rebuild
 	if n, ok := policy.(Needer); ok {
 		b.needs = n.Needs()
 	}

@@ -16,6 +16,7 @@ type state uint8
 const (
 	callable  state = 1 << iota // by its status
 	reachable                   // by the transport's word
+	selected                    // by the policy, if it is a Selector
 )
 
 // Update gives the balancer the newest snapshot of the service.
@@ -23,6 +24,7 @@ func (b *Balancer) Update(s *adsum.Snapshot) {
 	b.mu.Lock()
 	first := b.snapshot == nil || b.snapshot.Known() != s.Known()
 	if b.merge(s) || first {
+		b.selectAnew()
 		b.changed()
 	}
 	b.mu.Unlock()
@@ -50,12 +52,39 @@ func (b *Balancer) Endpoints() []*Endpoint {
 	return b.endpoints
 }
 
-// Callable returns the endpoints that picks choose from now, sorted by id. The
-// slice must not be modified.
-func (b *Balancer) Callable() []*Endpoint { return b.view.Load().endpoints }
+// Wants reports whether ep may be called as soon as it can be reached: its
+// status allows it, and the policy selects it. A transport that keeps
+// connections needs none to the others.
+func (b *Balancer) Wants(ep *Endpoint) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := index(b.endpoints, ep.id)
+	need := b.need() &^ reachable
+	return i >= 0 && b.endpoints[i] == ep && b.states[i]&need == need
+}
+
+// Callable returns the endpoints that the policy has to choose from now, sorted
+// by id. The slice must not be modified.
+func (b *Balancer) Callable() []*Endpoint { return b.view.Load().callable }
+
+// Panicking reports whether so many endpoints fail that the policy calls all of
+// them again; see [Ejection].
+func (b *Balancer) Panicking() bool {
+	p, ok := b.view.Load().picker.(interface{ Panicking() bool })
+	return ok && p.Panicking()
+}
+
+// rebuild compiles the view soon, for a policy that knows something new.
+func (b *Balancer) rebuild() {
+	b.mu.Lock()
+	b.changed()
+	b.mu.Unlock()
+	b.notify()
+}
 
 // Close stops a compilation that is still due. Picks go on with the last view.
 func (b *Balancer) Close() {
+	b.env.close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
@@ -90,22 +119,49 @@ func (b *Balancer) changed() {
 // compile makes the view that picks read. The caller holds mu.
 func (b *Balancer) compile() {
 	b.compiledAt = b.env.Now()
-	need := callable
-	if b.opts.TrackReachable {
-		need |= reachable
-	}
-	endpoints := b.having(need)
-	v := &view{service: b.snapshot.Service, endpoints: endpoints}
+	endpoints := b.having(b.need())
+	v := &view{service: b.snapshot.Service, callable: endpoints, endpoints: endpoints}
 	if len(endpoints) == 0 {
 		v.none = b.whyNone()
 	} else {
 		b.picker = b.policy.Build(b.env, endpoints, b.picker)
 		v.picker = b.picker
+		if n, ok := b.picker.(Narrower); ok {
+			v.endpoints = n.Narrowed()
+		}
 	}
 	v.observer, v.observed = b.picker.(Observer)
 	v.observed = v.observed || b.needs != 0
 	b.view.Store(v)
 	b.changedAgain = true
+}
+
+// need is what makes an endpoint one to choose from.
+func (b *Balancer) need() state {
+	need := callable
+	if b.opts.TrackReachable {
+		need |= reachable
+	}
+	if _, ok := b.policy.(Selector); ok {
+		need |= selected
+	}
+	return need
+}
+
+// selectAnew asks the policy which endpoints it wants. The caller holds mu.
+func (b *Balancer) selectAnew() {
+	s, ok := b.policy.(Selector)
+	if !ok {
+		return
+	}
+	chosen := s.Select(b.having(callable))
+	for i, ep := range b.endpoints {
+		b.states[i] &^= selected
+		if len(chosen) > 0 && chosen[0] == ep {
+			b.states[i] |= selected
+			chosen = chosen[1:]
+		}
+	}
 }
 
 // having returns the endpoints whose state includes need. The caller holds mu.
@@ -255,16 +311,24 @@ func (b *Balancer) whyNone() error {
 	if len(b.endpoints) == 0 {
 		return fmt.Errorf("%w: no instance of %s is registered", ErrNoEndpoint, b.snapshot.Service)
 	}
-	passing := 0
-	for _, s := range b.states {
-		if s&callable != 0 {
-			passing++
-		}
-	}
+	passing, wanted := b.count(callable), b.count(b.need()&^reachable)
 	if passing == 0 {
 		return fmt.Errorf("%w: %s has %d instances, none of them passing", ErrNoEndpoint, b.snapshot.Service, len(b.endpoints))
 	}
-	return fmt.Errorf("%w: %s has %d passing instances, none of them reachable", ErrNoEndpoint, b.snapshot.Service, passing)
+	if wanted == 0 {
+		return fmt.Errorf("%w: %s has %d passing instances, none of them selected by the policy %s", ErrNoEndpoint, b.snapshot.Service, passing, b.policy.Name())
+	}
+	return fmt.Errorf("%w: %s has %d passing instances, none of them reachable", ErrNoEndpoint, b.snapshot.Service, wanted)
+}
+
+// count counts the endpoints whose state includes need. The caller holds mu.
+func (b *Balancer) count(need state) (n int) {
+	for _, s := range b.states {
+		if s&need == need {
+			n++
+		}
+	}
+	return n
 }
 
 // index returns where in the sorted endpoints the id is, or -1.

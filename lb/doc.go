@@ -26,6 +26,9 @@
 // [Needer], to say what it wants measured, and its picker [Observer], to be
 // told of every outcome. The example shows a whole one.
 //
+// [Routing] puts around any of them what narrows its choice: a filter, a subset,
+// the caller's zone, slow start, and ejection of endpoints that fail.
+//
 // # Retries
 //
 // [Retry] sends a call again where that is safe, each time to an endpoint that

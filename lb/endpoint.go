@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"math"
 	"sync/atomic"
 
 	"github.com/adsum-go/adsum"
@@ -16,11 +17,13 @@ type Endpoint struct {
 	id, addr, protocol string
 	instance           atomic.Pointer[adsum.Instance]
 	attached           atomic.Value
+	warmth             atomic.Uint32 // a float32 that weight is multiplied by; 0 for 1
 
 	_        [64]byte // the counters below change with every call, the fields above hardly ever
 	inflight atomic.Int64
 	latency  peak
-	_        [48]byte
+	health   health
+	_        [32]byte
 }
 
 func newEndpoint(in *adsum.Instance, addr, protocol string) *Endpoint {
@@ -45,10 +48,14 @@ func (ep *Endpoint) Instance() *adsum.Instance { return ep.instance.Load() }
 // Weight is the copy's share of the traffic relative to its siblings. Policies
 // go by this, not by the instance's own, which says nothing of the moment.
 func (ep *Endpoint) Weight() float64 {
+	weight := float64(adsum.DefaultWeight)
 	if w := ep.Instance().Weight; w > 0 {
-		return float64(w)
+		weight = float64(w)
 	}
-	return adsum.DefaultWeight
+	if w := ep.warmth.Load(); w != 0 {
+		weight *= float64(math.Float32frombits(w))
+	}
+	return weight
 }
 
 // InFlight is the number of calls under way from here, where the balancer's

@@ -42,6 +42,26 @@ type Observer interface {
 	Done(ep *Endpoint, outcome Outcome)
 }
 
+// Narrower is a [Picker] that picks from some of the endpoints only. The others
+// are not taken in its place either, when a call was tried on all of these.
+type Narrower interface {
+	Picker
+	// Narrowed returns them, sorted by id, at least one, and always the
+	// same.
+	Narrowed() []*Endpoint
+}
+
+// Selector is a [Policy] that wants some of the endpoints only, whatever
+// becomes of them, and knows which by what the registry says: the others need
+// no connection.
+type Selector interface {
+	Policy
+	// Select returns those it wants, in the same order. The endpoints are
+	// sorted by id, and not to be modified. It is called before Build, by
+	// one goroutine at a time for each balancer.
+	Select(endpoints []*Endpoint) []*Endpoint
+}
+
 // Signals says what a policy wants measured. What nobody wants costs nothing.
 type Signals uint
 
@@ -66,6 +86,9 @@ type Env struct {
 	now       func() time.Duration // nil for the time since base
 	base      time.Time
 	generator generator
+	rebuild   func()
+	rebuilds  atomic.Bool // one is on its way
+	closed    atomic.Bool
 	inflight  atomic.Int64 // of all endpoints, where it is asked for
 	_         [56]byte
 	latest    atomic.Uint32 // tick of the last pick or outcome, where latency is asked for
@@ -112,3 +135,27 @@ func (e *Env) saw(now time.Duration) {
 		e.latest.Store(t)
 	}
 }
+
+// Rebuild asks the balancer to build the picker again, because the policy knows
+// something new. It does not block, and may be called from anywhere.
+func (e *Env) Rebuild() {
+	if !e.rebuilds.CompareAndSwap(false, true) {
+		return
+	}
+	e.After(0, func() {
+		e.rebuilds.Store(false)
+		e.rebuild()
+	})
+}
+
+// After calls f on a goroutine of its own when d has passed, unless the balancer
+// was closed by then.
+func (e *Env) After(d time.Duration, f func()) {
+	time.AfterFunc(d, func() {
+		if !e.closed.Load() {
+			f()
+		}
+	})
+}
+
+func (e *Env) close() { e.closed.Store(true) }

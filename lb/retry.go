@@ -23,8 +23,8 @@ type Retry struct {
 	// Backoff is how long to wait between two tries.
 	Backoff Backoff
 	// Budget limits how many calls are sent again, for all that share it;
-	// if nil, nothing does. Requests that never left a server had no work
-	// with, and are not counted.
+	// if nil, nothing does. A request that never left gave no server any
+	// work, and is not counted.
 	Budget *Budget
 }
 

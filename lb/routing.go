@@ -1,0 +1,107 @@
+package lb
+
+import "time"
+
+// Routing is a [Policy] made of a simple one and what decides whom that one may
+// choose from. In this order: the filter, the subset, ejection, slow start, the
+// zone, and the policy among those that are left. The zero value is a good
+// default: [PeakEWMA], with ejection.
+type Routing struct {
+	// Policy is how one of those is chosen who are left; [PeakEWMA] if nil.
+	Policy Policy
+	// Filter says which instances are called at all.
+	Filter Filter
+	// Subset limits how many are called from here.
+	Subset Subset
+	// Zone is where the caller is. Calls stay in it as far as it has the
+	// capacity: if its instances have less than their share of the weight,
+	// only so much of the calls, and the rest goes to the other zones. The
+	// callers are taken to be as many in every zone. If empty, zones do not
+	// matter.
+	Zone string
+	// SlowStart is for how long an endpoint that was not there before gets
+	// less than its weight: a tenth at first, and evenly more from there;
+	// 10 to 30 s are usual. It needs a policy that honours weights. If
+	// zero, everybody gets its full share at once.
+	SlowStart time.Duration
+	// Ejection says when an endpoint that fails is left alone.
+	Ejection Ejection
+	// NoEjection turns that off.
+	NoEjection bool
+}
+
+// Name is that of the simple policy.
+func (r Routing) Name() string { return r.policy().Name() }
+
+// Needs are the signals of the simple policy.
+func (r Routing) Needs() Signals {
+	if n, ok := r.policy().(Needer); ok {
+		return n.Needs()
+	}
+	return 0
+}
+
+// Select applies the filter and the subset.
+func (r Routing) Select(endpoints []*Endpoint) []*Endpoint {
+	if !r.Filter.all() {
+		endpoints = r.Filter.choose(endpoints)
+	}
+	return r.Subset.choose(endpoints)
+}
+
+// Build applies the rest.
+func (r Routing) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
+	before, ok := prev.(*routingPicker)
+	if !ok {
+		before = &routingPicker{}
+		if !r.NoEjection {
+			before.ejector = newEjector(r.Ejection, env)
+		}
+		if r.SlowStart > 0 {
+			before.slowStart = &slowStart{window: r.SlowStart}
+		}
+	}
+	p := &routingPicker{ejector: before.ejector, slowStart: before.slowStart, endpoints: endpoints}
+	if p.ejector != nil {
+		p.endpoints, p.panicking = p.ejector.narrow(endpoints)
+	}
+	if p.slowStart != nil {
+		p.slowStart.warm(env, p.endpoints)
+	}
+	if r.Zone == "" {
+		p.Picker = r.policy().Build(env, p.endpoints, before.Picker)
+	} else {
+		p.Picker = newZonePicker(r.policy(), r.Zone, env, p.endpoints, before.Picker)
+	}
+	p.observer, _ = p.Picker.(Observer)
+	return p
+}
+
+func (r Routing) policy() Policy {
+	if r.Policy == nil {
+		return PeakEWMA
+	}
+	return r.Policy
+}
+
+// routingPicker is the simple policy's picker with what is around it.
+type routingPicker struct {
+	Picker
+	observer  Observer    // the same, if it learns
+	endpoints []*Endpoint // that it picks from
+	panicking bool        // they include those who were ejected
+	ejector   *ejector    // nil if off
+	slowStart *slowStart  // nil if off
+}
+
+func (p *routingPicker) Narrowed() []*Endpoint { return p.endpoints }
+func (p *routingPicker) Panicking() bool       { return p.panicking }
+
+func (p *routingPicker) Done(ep *Endpoint, o Outcome) {
+	if p.ejector != nil {
+		p.ejector.done(ep, o.Result)
+	}
+	if p.observer != nil {
+		p.observer.Done(ep, o)
+	}
+}

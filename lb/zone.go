@@ -1,0 +1,73 @@
+package lb
+
+import "math"
+
+// zonePicker keeps calls in the caller's own zone as far as its capacity goes.
+type zonePicker struct {
+	env       *Env
+	zone      string
+	near, far Picker // nil if there is nobody
+	stays     uint64 // how many of 2⁶⁴ calls stay near
+}
+
+func newZonePicker(policy Policy, zone string, env *Env, endpoints []*Endpoint, prev Picker) *zonePicker {
+	before, ok := prev.(*zonePicker)
+	if !ok {
+		before = &zonePicker{}
+	}
+	var near, far []*Endpoint
+	for _, ep := range endpoints {
+		if ep.Instance().Zone == zone {
+			near = append(near, ep)
+		} else {
+			far = append(far, ep)
+		}
+	}
+	p := &zonePicker{env: env, zone: zone, stays: staying(near, far)}
+	if len(near) > 0 {
+		p.near = policy.Build(env, near, before.near)
+	}
+	if len(far) > 0 {
+		p.far = policy.Build(env, far, before.far)
+	}
+	return p
+}
+
+// staying is how much of 2⁶⁴ calls the near ones have the capacity for. The
+// callers are taken to be as many in each zone: where a zone has less than its
+// share of the weight, only so much stays.
+func staying(near, far []*Endpoint) uint64 {
+	here, total := 0.0, 0.0
+	zones := map[string]bool{}
+	for _, ep := range near {
+		here += ep.Weight()
+	}
+	for _, ep := range far {
+		total += ep.Weight()
+		zones[ep.Instance().Zone] = true
+	}
+	total += here
+	stays := here * float64(len(zones)+1) / total
+	if stays >= 1 {
+		return math.MaxUint64
+	}
+	return uint64(stays * (1 << 63) * 2)
+}
+
+func (p *zonePicker) Pick(call *Call) *Endpoint {
+	if p.far == nil || p.near != nil && (p.stays == math.MaxUint64 || p.env.Rand() < p.stays) {
+		return p.near.Pick(call)
+	}
+	return p.far.Pick(call)
+}
+
+// Done lets the picker learn that the endpoint belongs to.
+func (p *zonePicker) Done(ep *Endpoint, o Outcome) {
+	picker := p.far
+	if ep.Instance().Zone == p.zone {
+		picker = p.near
+	}
+	if observer, ok := picker.(Observer); ok {
+		observer.Done(ep, o)
+	}
+}
