@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -13,6 +14,7 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/codec"
 )
 
 // entry is one service of one node as the catalog lists it, understood.
@@ -43,11 +45,7 @@ func readEntry(service string, s *api.ServiceEntry) (*entry, error) {
 		host = s.Node.Address
 	}
 	e.in = adsum.Instance{Service: service, Addr: net.JoinHostPort(host, strconv.Itoa(s.Service.Port)), Status: adsum.Passing}
-	for _, tag := range s.Service.Tags {
-		if tag != "" {
-			e.in.Tags = append(e.in.Tags, clean(tag))
-		}
-	}
+	e.in.Tags = slices.Clone(s.Service.Tags)
 	e.readEndpoints(s.Service.TaggedAddresses)
 	var err error
 	if e.ours {
@@ -59,8 +57,11 @@ func readEntry(service string, s *api.ServiceEntry) (*entry, error) {
 		return nil, err
 	}
 	e.readChecks(s.Checks)
-	e.in.Weight = weight(s.Service, e.in)
-	e.in = e.in.WithDefaults()
+	e.readWeight(s.Service)
+	if !e.ours {
+		e.readConventions()
+	}
+	e.in = codec.Tidy(e.in).WithDefaults()
 	return e, e.in.Validate()
 }
 
@@ -85,39 +86,32 @@ func (e *entry) readOurs(s *api.AgentService) error {
 		return err
 	}
 	e.in.ID = strings.TrimPrefix(s.ID, e.in.Service+":")
-	e.in.Zone, e.in.Version = clean(s.Meta[metaZone]), clean(s.Meta[metaVer])
-	e.in.Reason = clean(s.Meta[metaReason] + packed.Reason)
+	e.in.Zone, e.in.Version = s.Meta[metaZone], s.Meta[metaVer]
+	e.in.Reason = s.Meta[metaReason] + packed.Reason
 	if status := s.Meta[metaStatus]; status != "" {
 		e.in.Status = adsum.Status(status)
 	}
-	all := maps.Clone(packed.Metadata)
+	e.in.Metadata = packed.Metadata
 	for key, value := range s.Meta {
-		if fitsMeta(key, value) {
-			if all == nil {
-				all = map[string]string{}
-			}
-			all[key] = value
+		if !fitsMeta(key, value) {
+			continue
 		}
+		if e.in.Metadata == nil {
+			e.in.Metadata = map[string]string{}
+		}
+		e.in.Metadata[key] = value
 	}
-	e.in.Metadata = cleanMap(all)
 	return nil
 }
 
-// readForeign follows the conventions of others: metadata of Spring Cloud and
-// go-kit, a tag and tagged addresses of Kratos.
+// readForeign takes a record that other programs wrote.
 func (e *entry) readForeign(s *api.AgentService) {
 	e.in.ID = foreignID(s.ID)
 	if s.ID == e.in.Service { // what Consul calls a service that was given no id, on every node
 		e.in.ID = foreignID(s.ID + "@" + e.node)
 	}
-	e.in.Metadata = cleanMap(s.Meta)
-	e.in.Zone, e.in.Version = e.in.Metadata[metaZone], e.in.Metadata[metaVer]
-	for _, tag := range e.in.Tags {
-		if version, ok := strings.CutPrefix(tag, "version="); ok && e.in.Version == "" {
-			e.in.Version = version
-		}
-	}
-	if secure, _ := strconv.ParseBool(s.Meta[metaSecure]); secure && e.in.Endpoints["https"] == "" {
+	e.in.Metadata = maps.Clone(s.Meta)
+	if secure, _ := strconv.ParseBool(s.Meta[metaSecure]); secure && e.in.Endpoints["https"] == "" { // Spring Cloud
 		if e.in.Endpoints == nil {
 			e.in.Endpoints = map[string]string{}
 		}
@@ -125,21 +119,31 @@ func (e *entry) readForeign(s *api.AgentService) {
 	}
 }
 
-// weight is that of the state the instance is in. Programs that know no
-// weights of Consul's write one into the metadata.
-func weight(s *api.AgentService, in adsum.Instance) int {
-	w := s.Weights.Passing
-	if in.Status == adsum.Warning && s.Weights.Warning > 0 {
-		w = s.Weights.Warning
+// readConventions fills the fields for which other programs use metadata, and
+// Kratos a tag.
+func (e *entry) readConventions() {
+	e.in = codec.Lift(e.in)
+	for _, tag := range e.in.Tags {
+		if version, ok := strings.CutPrefix(tag, "version="); ok && e.in.Version == "" {
+			e.in.Version = version
+		}
 	}
-	key := "weight"
-	if s.Meta[metaTerm] != "" {
-		key = metaWeight
+}
+
+// readWeight takes the weight of the state the instance is in. Of a foreign
+// instance Consul's default says nothing: many write a weight into the
+// metadata.
+func (e *entry) readWeight(s *api.AgentService) {
+	e.in.Weight = s.Weights.Passing
+	if e.in.Status == adsum.Warning && s.Weights.Warning > 0 {
+		e.in.Weight = s.Weights.Warning
 	}
-	if said, err := strconv.Atoi(s.Meta[key]); err == nil && said > 0 && (w <= 1 || key == metaWeight) {
-		w = said
+	if own, err := strconv.Atoi(s.Meta[metaWeight]); err == nil && e.ours {
+		e.in.Weight = own
 	}
-	return min(max(w, 0), 65535)
+	if !e.ours && e.in.Weight == adsum.DefaultWeight {
+		e.in.Weight = 0
+	}
 }
 
 // Checks by which Consul says that a node or a service is in maintenance, and
@@ -209,32 +213,15 @@ func foreignID(id string) string {
 	return b.String()
 }
 
-// clean makes foreign text safe to print.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
+// brief makes one short line of a check's output, safe to print.
+func brief(s string) string {
+	s = strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), string(utf8.RuneError))
+	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return utf8.RuneError
 		}
 		return r
-	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
-}
-
-func cleanMap(m map[string]string) map[string]string {
-	if len(m) == 0 {
-		return nil
-	}
-	cleaned := make(map[string]string, len(m))
-	for k, v := range m {
-		if k != "" {
-			cleaned[clean(k)] = clean(v)
-		}
-	}
-	return cleaned
-}
-
-// brief makes one short line of a check's output.
-func brief(s string) string {
-	s = clean(strings.Join(strings.Fields(s), " "))
+	}, s)
 	if len(s) > 300 {
 		s = strings.ToValidUTF8(s[:297], "") + "..."
 	}
