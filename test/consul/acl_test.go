@@ -105,29 +105,43 @@ func TestReadingWithoutATokenIsNoEmptySuccess(t *testing.T) {
 func TestTheRightsThatTheDocumentationAsksForAreEnough(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
-	g.grant(keeperToken, keeperRules)
-	r := g.open("token=" + keeperToken)
-	keep(t, r, book(1))
-	view := look(t, r, "book")
+	open := func(digit, rules string) adsum.Registry {
+		t.Helper()
+		token := strings.Repeat(digit, 8) + "-3333-4444-5555-666666666666"
+		g.grant(token, rules)
+		return g.open("token=" + token)
+	}
+	const nodes = ` node_prefix "" { policy = "read" } `
+	keeper := open("3", `service "book" { policy = "write" }`+nodes+`key_prefix "adsum/v1/book/" { policy = "read" }`)
+	caller := open("4", `service_prefix "" { policy = "read" }`+nodes+`key_prefix "adsum/v1/" { policy = "read" }`)
+	operator := open("5", `service "book" { policy = "write" }`+nodes+`key_prefix "adsum/v1/" { policy = "write" }`).(adsum.Overrider)
+	reg := keep(t, keeper, book(1))
+	view := look(t, caller, "book")
 	sees(t, view, "it", has("10.0.0.1:1"))
-	operator := r.(adsum.Overrider)
-	if err := operator.Override(soon(t), "book", "10.0.0.1:1", adsum.Override{Status: adsum.Draining}); err != nil {
+	if err := operator.Override(soon(t), "book", "10.0.0.1:1", adsum.Override{Status: adsum.Draining, Weight: 3}); err != nil {
 		t.Error(err)
 	}
 	sees(t, view, "it draining", is("10.0.0.1:1", adsum.Draining))
+	eventually(t, "the weight obeyed", func() bool {
+		s, _, err := g.admin.Agent().Service("book:10.0.0.1:1", nil)
+		return err == nil && s.Weights.Passing == 3
+	})
 	if err := operator.Override(soon(t), "book", "10.0.0.1:1", adsum.Override{}); err != nil {
 		t.Error(err)
 	}
 	sees(t, view, "it passing", is("10.0.0.1:1", adsum.Passing))
-	g.grant("33333333-3333-4444-5555-666666666666", `service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }`)
-	caller := g.open("token=33333333-3333-4444-5555-666666666666")
-	sees(t, look(t, caller, "book"), "it without the right to overrides", has("10.0.0.1:1"))
+	if state := reg.State(); state.Lost > 0 {
+		t.Errorf("lost %d times, last by %v", state.Lost, state.LastError)
+	}
+
 	if err := caller.(adsum.Overrider).Override(soon(t), "book", "10.0.0.1:1", adsum.Override{Weight: 2}); !errors.Is(err, adsum.ErrDenied) {
 		t.Errorf("override without the right: %v", err)
 	}
 	if _, err := caller.Register(soon(t), book(2), adsum.RegisterOptions{TTL: ttl}); !errors.Is(err, adsum.ErrDenied) {
 		t.Errorf("register without the right: %v", err)
 	}
+	unknowing := open("6", `service_prefix "" { policy = "read" }`+nodes)
+	sees(t, look(t, unknowing, "book"), "it without the right to overrides", has("10.0.0.1:1"))
 }
 
 func TestTokenFilesMayBeRotated(t *testing.T) {
