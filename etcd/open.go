@@ -48,6 +48,9 @@ func Open(rawURL string) (adsum.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if u.Scheme == "http" || u.Scheme == "https" { // as etcd's own tools have it
+		return nil, invalidURL("scheme", u.Scheme, "a registry's URL names the registry", "write it like etcd://127.0.0.1:2379/services, with ?tls=true for https")
+	}
 	if err := u.Known("codec", "namespace", "user", "password-file", "password-env", "tls", "ca-file", "cert-file", "key-file",
 		"server-name", "dial-timeout", "timeout", "heartbeat"); err != nil {
 		return nil, err

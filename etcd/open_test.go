@@ -50,6 +50,7 @@ func TestOpenRefusesWhatItCannotMean(t *testing.T) {
 		"etcd://u@h:1/services":                                    "exactly one password",
 		"etcd://u:secret@h:1/services?password-file=x":             "exactly one password",
 		"etcd://h:1/services?password-env=PW":                      "no user",
+		"https://h:1/services":                                     "etcd://127.0.0.1:2379",
 		"etcd://h:1/adsum/v1":                                      "another path",
 		"etcd://u:secret@h:1/services?heartbeat=secret&password=x": "unknown option",
 	} {
