@@ -1,6 +1,7 @@
 package adsum
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 )
@@ -75,8 +76,8 @@ func WithIdleTimeout(d time.Duration) DirectoryOption {
 	return directoryOption(func(c *directoryConfig) { c.idleTimeout = d })
 }
 
-// WithLogger sets where edges are logged, [slog.Default] if not given.
-func WithLogger(logger *slog.Logger) Option { return loggerOption{logger} }
+// WithLogger sets where edges are logged, [slog.Default] if not given or nil.
+func WithLogger(logger *slog.Logger) Option { return loggerOption{cmp.Or(logger, slog.Default())} }
 
 type registerOption func(*registerConfig)
 

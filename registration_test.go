@@ -1,6 +1,7 @@
 package adsum_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -342,4 +343,26 @@ func discover(t *testing.T, registry adsum.Registry) []*adsum.Instance {
 		t.Fatal(err)
 	}
 	return found
+}
+
+func TestANilLoggerIsTheDefault(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	registry := memory.New()
+	defer registry.Close()
+	reg, err := adsum.Register(registry, book, adsum.WithLogger(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reg.Wait(t.Context(), isRegistered); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(reg.Close(t.Context()), adsum.NewDirectory(registry, adsum.WithLogger(nil)).Close()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "registered") {
+		t.Errorf("logged %q", &log)
+	}
 }

@@ -1,6 +1,7 @@
 package adsumkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,9 +60,9 @@ type failure struct {
 type EndpointerOption func(*Endpointer)
 
 // WithEndpointerLogger sets where failing factories and closers are logged,
-// [slog.Default] if not given; see [NewLogger].
+// [slog.Default] if not given or nil; see [NewLogger].
 func WithEndpointerLogger(logger *slog.Logger) EndpointerOption {
-	return func(e *Endpointer) { e.log = logger }
+	return func(e *Endpointer) { e.log = cmp.Or(logger, slog.Default()) }
 }
 
 // NewEndpointer makes the endpoints of what the instancer knows now, so that

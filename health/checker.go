@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,11 @@ type Checker struct {
 // Option changes a [Checker].
 type Option func(*Checker)
 
-// WithLogger sets where changes of status are logged; slog.Default if unset.
-func WithLogger(log *slog.Logger) Option { return func(c *Checker) { c.log = log } }
+// WithLogger sets where changes of status are logged; [slog.Default] if not
+// given or nil.
+func WithLogger(log *slog.Logger) Option {
+	return func(c *Checker) { c.log = cmp.Or(log, slog.Default()) }
+}
 
 // Start begins to run the checks and returns at once. It fails with an
 // [adsum.ErrInvalid] that names the check, before anything is started, when

@@ -13,7 +13,7 @@ import (
 // [Standard] and add, for example, gRPC's:
 //
 //	parsers := health.Standard()
-//	parsers["grpc"] = adsumgrpc.ParseCheck
+//	parsers["grpc"] = adsumgrpc.ParseHealthCheck
 type Parsers map[string]func(text string) (Prober, error)
 
 // Standard returns a table of what needs only the standard library:

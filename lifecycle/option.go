@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"log/slog"
 	"os"
 	"syscall"
@@ -75,5 +76,8 @@ func OnRegister(f func(*adsum.Registration)) Option {
 	return func(o *options) { o.onRegister = append(o.onRegister, f) }
 }
 
-// WithLogger sets where the steps are logged; [slog.Default] otherwise.
-func WithLogger(logger *slog.Logger) Option { return func(o *options) { o.logger = logger } }
+// WithLogger sets where the steps are logged; [slog.Default] if not given or
+// nil.
+func WithLogger(logger *slog.Logger) Option {
+	return func(o *options) { o.logger = cmp.Or(logger, slog.Default()) }
+}
