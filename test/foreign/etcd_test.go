@@ -1,17 +1,10 @@
 package foreign_test
 
 import (
-	"context"
-	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/etcd"
@@ -32,7 +25,7 @@ func TestGRPCProgramsOnEtcdsOwnNamingCallWhatWeRegistered(t *testing.T) {
 			t.Parallel()
 			binary := build(t, "naming", modfile)
 			srv := servers.StartEtcd(t, servers.EtcdOptions{})
-			registry := open(t, srv, "")
+			registry := openEtcd(t, srv, "")
 			one, two := serve(t), serve(t)
 			reg := register(t, registry, adsum.Instance{Service: "book", Addr: one, Weight: 3, Zone: "eu-1", Metadata: map[string]string{"k": "v"}})
 			register(t, registry, adsum.Instance{Service: "book", Addr: two})
@@ -74,7 +67,7 @@ func TestWhatEtcdsOwnNamingRegisteredIsFound(t *testing.T) {
 			t.Parallel()
 			binary := build(t, "naming", modfile)
 			srv := servers.StartEtcd(t, servers.EtcdOptions{})
-			view := look(t, open(t, srv, ""), "book")
+			view := look(t, openEtcd(t, srv, ""), "book")
 			server := start(t, binary, "register", srv.Addr(), "/services/book", "10.0.0.7:80")
 			server.until("registered")
 			sees(t, view, "10.0.0.7:80")
@@ -87,13 +80,13 @@ func TestWhatEtcdsOwnNamingRegisteredIsFound(t *testing.T) {
 	}
 }
 
-func TestGoKitProgramsSeeWhatWeRegistered(t *testing.T) {
+func TestGoKitProgramsSeeWhatWeRegisteredInEtcd(t *testing.T) {
 	t.Parallel()
 	binary := build(t, "gokit", "go.mod")
 	srv := servers.StartEtcd(t, servers.EtcdOptions{})
-	registry := open(t, srv, "?codec=addr")
+	registry := openEtcd(t, srv, "?codec=addr")
 	reg := register(t, registry, adsum.Instance{Service: "book", Addr: "10.0.0.1:80", Weight: 3})
-	caller := start(t, binary, "watch", srv.Addr(), "/services/book/")
+	caller := start(t, binary, "watch", "etcd", srv.Addr(), "/services/book/")
 	caller.until("10.0.0.1:80")
 	register(t, registry, adsum.Instance{Service: "book", Addr: "10.0.0.2:80"})
 	caller.until("10.0.0.1:80 10.0.0.2:80")
@@ -105,19 +98,19 @@ func TestGoKitProgramsSeeWhatWeRegistered(t *testing.T) {
 		t.Fatal(err)
 	}
 	caller.until("10.0.0.1:80 10.0.0.2:80")
-	view := look(t, open(t, srv, ""), "book")
+	view := look(t, openEtcd(t, srv, ""), "book")
 	sees(t, view, "10.0.0.1:80", "10.0.0.2:80")
 	if in, ok := view.Snapshot().Get("10.0.0.1:80"); !ok || in.Weight != 3 {
 		t.Errorf("our own reader lost what the address does not say: %+v", in)
 	}
 }
 
-func TestWhatGoKitRegisteredIsFound(t *testing.T) {
+func TestWhatGoKitRegisteredInEtcdIsFound(t *testing.T) {
 	t.Parallel()
 	binary := build(t, "gokit", "go.mod")
 	srv := servers.StartEtcd(t, servers.EtcdOptions{})
-	view := look(t, open(t, srv, ""), "book")
-	server := start(t, binary, "register", srv.Addr(), "/services/book/10.0.0.8:80", "http://10.0.0.8:80")
+	view := look(t, openEtcd(t, srv, ""), "book")
+	server := start(t, binary, "register", "etcd", srv.Addr(), "/services/book/10.0.0.8:80", "http://10.0.0.8:80")
 	server.until("registered")
 	sees(t, view, "10.0.0.8:80")
 	if in := view.Snapshot().Instances[0]; in.Endpoints["http"] != "10.0.0.8:80" {
@@ -127,91 +120,9 @@ func TestWhatGoKitRegisteredIsFound(t *testing.T) {
 	sees(t, view)
 }
 
-func open(t *testing.T, srv *servers.Etcd, query string) adsum.Registry {
+func openEtcd(t *testing.T, srv *servers.Etcd, query string) adsum.Registry {
 	t.Helper()
-	r, err := etcd.Open("etcd://" + srv.Addr() + "/services" + query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
-}
-
-var quiet = slog.New(slog.DiscardHandler)
-
-func register(t *testing.T, registry adsum.Registry, in adsum.Instance) *adsum.Registration {
-	t.Helper()
-	reg, err := adsum.Register(registry, in, adsum.WithLogger(quiet))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := reg.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if _, err := reg.Wait(ctx, func(s adsum.RegistrationState) bool { return s.Registered }); err != nil {
-		t.Fatal(err)
-	}
-	return reg
-}
-
-func look(t *testing.T, registry adsum.Registry, service string) *adsum.View {
-	t.Helper()
-	dir := adsum.NewDirectory(registry, adsum.WithLogger(quiet))
-	t.Cleanup(func() { _ = dir.Close() })
-	view, err := dir.Open(service)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(view.Close)
-	return view
-}
-
-// sees waits until exactly these addresses are there.
-func sees(t *testing.T, view *adsum.View, addrs ...string) {
-	t.Helper()
-	late := time.After(patience)
-	for {
-		changed := view.Changed()
-		var got []string
-		for _, in := range view.Snapshot().Instances {
-			got = append(got, in.Addr)
-		}
-		slices.Sort(got)
-		if view.Snapshot().Known() && slices.Equal(got, addrs) {
-			return
-		}
-		select {
-		case <-changed:
-		case <-late:
-			t.Fatalf("never saw %v; last was %v", addrs, got)
-		}
-	}
-}
-
-// serve runs a gRPC server that knows the health service.
-func serve(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	healthpb.RegisterHealthServer(server, health.NewServer())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	t.Cleanup(func() { server.Stop(); <-done })
-	return listener.Addr().String()
+	return open(t, etcd.Open, "etcd://"+srv.Addr()+"/services"+query)
 }
 
 // asksUntil calls until the answers of a while came from exactly these servers.

@@ -1,23 +1,25 @@
 // Command gokit is a program that knows nothing of adsum: it finds and
-// registers servers by go-kit's own sd/etcdv3.
+// registers servers by go-kit's own sd/etcdv3, sd/consul and sd/zk.
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-kit/kit/sd"
-	"github.com/go-kit/kit/sd/etcdv3"
-	"github.com/go-kit/log"
 )
 
-const usage = `gokit watch ETCD PREFIX            print every list of addresses until the input ends
-gokit register ETCD KEY ADDR       keep ADDR registered until the input ends`
+const usage = `gokit watch REGISTRY SERVER PLACE             print every list of addresses until the input ends
+gokit register REGISTRY SERVER PLACE ADDR     keep ADDR registered until the input ends
+
+REGISTRY  PLACE
+etcd      a prefix to watch, a key to register
+consul    a service
+zk        a path`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -26,30 +28,57 @@ func main() {
 	}
 }
 
+// registry is one of go-kit's packages, connected to a server.
+type registry interface {
+	instancer(place string) (sd.Instancer, error)
+	registrar(place, addr string) (sd.Registrar, error)
+	close()
+}
+
 func run(args []string) error {
-	if len(args) < 3 {
-		return fmt.Errorf("%s", usage)
+	if len(args) < 4 {
+		return errors.New(usage)
 	}
-	client, err := etcdv3.NewClient(context.Background(), []string{args[1]}, etcdv3.ClientOptions{DialTimeout: 5 * time.Second})
+	r, err := connect(args[1], args[2])
 	if err != nil {
 		return err
 	}
+	defer r.close()
 	switch {
-	case args[0] == "watch":
-		return watch(client, args[2])
-	case args[0] == "register" && len(args) == 4:
-		registrar := etcdv3.NewRegistrar(client, etcdv3.Service{Key: args[2], Value: args[3], TTL: etcdv3.NewTTLOption(3*time.Second, 10*time.Second)}, log.NewNopLogger())
-		registrar.Register()
-		fmt.Println("registered")
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		registrar.Deregister()
-		return nil
+	case args[0] == "watch" && len(args) == 4:
+		return watch(r, args[3])
+	case args[0] == "register" && len(args) == 5:
+		return register(r, args[3], args[4])
 	}
-	return fmt.Errorf("%s", usage)
+	return errors.New(usage)
 }
 
-func watch(client etcdv3.Client, prefix string) error {
-	instancer, err := etcdv3.NewInstancer(client, prefix, log.NewNopLogger())
+func connect(name, server string) (registry, error) {
+	switch name {
+	case "etcd":
+		return newEtcd(server)
+	case "consul":
+		return newConsul(server)
+	case "zk":
+		return newZK(server)
+	}
+	return nil, errors.New(usage)
+}
+
+func register(r registry, place, addr string) error {
+	registrar, err := r.registrar(place, addr)
+	if err != nil {
+		return err
+	}
+	registrar.Register()
+	fmt.Println("registered")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	registrar.Deregister()
+	return nil
+}
+
+func watch(r registry, place string) error {
+	instancer, err := r.instancer(place)
 	if err != nil {
 		return err
 	}
