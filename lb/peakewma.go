@@ -1,14 +1,17 @@
 package lb
 
 import (
+	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
 // PeakEWMA draws two endpoints and takes the one that promises the earlier
 // answer: its recent latency, times the calls under way from here that are
 // before this one. The latency is a moving average over ten seconds that jumps
-// to every peak at once (Finagle, "Beyond Round Robin", 2016; Linkerd).
+// to every peak at once (Finagle, "Beyond Round Robin", 2016; Linkerd). When
+// even the better one is far slower than usual, two more are drawn.
 //
 // A failure counts as having taken as long as its caller was willing to wait;
 // a second where that is not known. Otherwise an endpoint that fails at once
@@ -24,70 +27,99 @@ func (peakEWMA) Needs() Signals { return InFlight | Latency }
 
 func (peakEWMA) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
 	p := &peakPicker{choices: newChoices(env, endpoints)}
-	p.usual = p.median(tickOf(env.Now()))
-	if before, ok := prev.(*peakPicker); ok && p.usual == 0 {
-		p.usual = before.usual
+	if before, ok := prev.(*peakPicker); ok {
+		p.usual.Store(before.usual.Load())
 	}
+	p.reckon(tickOf(env.Now()))
 	return p
 }
 
 type peakPicker struct {
 	choices
-	usual float64 // latency of who has none yet; 0 if nobody had
+	usual    atomic.Uint64 // median latency, a float64; 0 if nobody has one yet
+	reckoned atomic.Uint32 // the tick when it was
 }
 
-// median returns the median latency of endpoints that have one; of several
-// dozen of them, when there are many.
-func (p *peakPicker) median(now tick) float64 {
-	const enough = 64
-	var known []float64
-	for i := 0; i < len(p.endpoints); i += 1 + len(p.endpoints)/enough {
+const (
+	reckonEvery = 100 // ticks
+	farSlower   = 4   // than usual
+)
+
+// reckon finds the median of the latencies there are; of several dozen, where
+// there are many.
+func (p *peakPicker) reckon(now tick) {
+	var known [64]float64
+	n := 0
+	for i := 0; i < len(p.endpoints) && n < len(known); i += 1 + len(p.endpoints)/len(known) {
 		if l := p.endpoints[i].latency.at(now); l > 0 {
-			known = append(known, l)
+			known[n] = l
+			n++
 		}
 	}
-	if len(known) == 0 {
-		return 0
+	if n > 0 {
+		slices.Sort(known[:n])
+		p.usual.Store(math.Float64bits(known[n/2]))
 	}
-	slices.Sort(known)
-	return known[len(known)/2]
+	p.reckoned.Store(uint32(now))
 }
 
 func (p *peakPicker) Pick(*Call) *Endpoint {
 	if len(p.endpoints) == 1 {
 		return p.endpoints[0]
 	}
+	now, usual := p.env.lately(), math.Float64frombits(p.usual.Load())
+	best := p.draw(now, usual)
+	if best.latency > farSlower*usual && usual > 0 {
+		if other := p.draw(now, usual); other.load < best.load {
+			return other.ep
+		}
+	}
+	return best.ep
+}
+
+// promise is what is to be expected of an endpoint.
+type promise struct {
+	ep            *Endpoint
+	latency, load float64
+}
+
+// draw returns the better of two.
+func (p *peakPicker) draw(now tick, usual float64) promise {
 	i, j := p.two()
-	a, b := p.endpoints[i], p.endpoints[j]
-	now := p.env.lately()
-	if p.load(j, b, now) < p.load(i, a, now) {
+	a, b := p.promise(i, now, usual), p.promise(j, now, usual)
+	if b.load < a.load {
 		return b
 	}
 	return a
 }
 
-func (p *peakPicker) load(i uint64, ep *Endpoint, now tick) float64 {
+func (p *peakPicker) promise(i uint64, now tick, usual float64) promise {
+	ep := p.endpoints[i]
 	latency := ep.latency.at(now)
 	if latency == 0 {
-		latency = max(p.usual, 1)
+		latency = max(usual, 1)
 	}
 	before := float64(ep.inflight.Load())
 	if p.shares != nil {
 		before /= p.shares[i]
 	}
-	return latency * (before + 1)
+	return promise{ep, latency, latency * (before + 1)}
 }
 
 // Done learns from a call.
 func (p *peakPicker) Done(ep *Endpoint, o Outcome) {
+	now := p.env.lately()
 	switch o.Result {
 	case Success:
-		ep.latency.learn(o.Latency, p.env.lately())
+		ep.latency.learn(o.Latency, now)
 	case Failure:
 		patience := o.Deadline
 		if patience == 0 {
 			patience = time.Second
 		}
-		ep.latency.learn(max(o.Latency, patience), p.env.lately())
+		ep.latency.learn(max(o.Latency, patience), now)
+	}
+	if last := p.reckoned.Load(); uint32(now)-last >= reckonEvery && p.reckoned.CompareAndSwap(last, uint32(now)) {
+		p.reckon(now)
 	}
 }
