@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/reflection"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumgrpc"
@@ -33,6 +34,7 @@ func serve(listen string, openRegistry func() (adsum.Registry, error)) error {
 
 	server := grpc.NewServer()
 	bookpb.RegisterBookServiceServer(server, book.Shelf{})
+	reflection.Register(server) // for tools such as 'adsum call'
 
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {

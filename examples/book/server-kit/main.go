@@ -12,6 +12,7 @@ import (
 
 	kitgrpc "github.com/go-kit/kit/transport/grpc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/reflection"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumkit"
@@ -54,6 +55,7 @@ func serve(ctx context.Context, listen string, openRegistry func() (adsum.Regist
 
 	server := grpc.NewServer(grpc.UnaryInterceptor(kitgrpc.Interceptor))
 	bookpb.RegisterBookServiceServer(server, newTransport(newEndpoints(book.Shelf{})))
+	reflection.Register(server) // for tools such as 'adsum call'
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	registrar.Register()

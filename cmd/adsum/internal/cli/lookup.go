@@ -82,6 +82,22 @@ func (f *Factory) list(ctx context.Context, registry adsum.Registry, service str
 	return adsum.Listing{}, f.explain(ctx, registry, err)
 }
 
+// firstAnswer waits until something is known of the service, and fails as list
+// does. A command that was stopped by hand has nothing left to say: it fails
+// later, or not at all.
+func (f *Factory) firstAnswer(ctx context.Context, registry adsum.Registry, view *adsum.View) error {
+	bounded, cancel := f.within(ctx)
+	defer cancel()
+	err := view.Ready(bounded)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	if last := view.Snapshot().Err; last != nil {
+		err = last
+	}
+	return f.explain(bounded, registry, err)
+}
+
 // explain tells why the registry did not answer, with the exit code for it.
 // ctx is what bounded the wait.
 func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err error) error {

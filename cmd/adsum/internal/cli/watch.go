@@ -74,22 +74,6 @@ func runWatch(ctx context.Context, opts *watchOptions) error {
 	return nil
 }
 
-func (opts *watchOptions) firstAnswer(ctx context.Context, registry adsum.Registry, view *adsum.View) error {
-	bounded, cancel := opts.within(ctx)
-	defer cancel()
-	err := view.Ready(bounded)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return nil // stopped by hand: nothing left to say
-	}
-	if last := view.Snapshot().Err; last != nil {
-		err = last
-	}
-	return opts.explain(bounded, registry, err)
-}
-
 // changeEvent is one line of -o jsonl.
 type changeEvent struct {
 	Time       time.Time         `json:"time"`
