@@ -45,7 +45,7 @@ type lease struct {
 }
 
 func newLease(s *session, in adsum.Instance, claim adsum.Claim) *lease {
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(s.leaseTerm())
 	l := &lease{
 		r: s.r, s: s, name: in.Service + "/" + in.ID, nodes: s.r.layout.nodes(in.Service, in.ID), registered: time.Now(),
 		in: in.Clone(), claim: claim, turn: make(chan struct{}, 1), lost: make(chan struct{}), ctx: ctx, cancel: cancel,
@@ -210,13 +210,13 @@ func (l *lease) Close(ctx context.Context) error {
 	l.kept.Wait()
 	tried := "withdraw " + l.name
 	if err := l.acquire(ctx); err != nil { // an Update may be under way
-		l.r.withdrawLater(l)
+		l.r.withdrawLater(l, 0)
 		return l.r.explain(tried, err)
 	}
 	err := l.withdraw(ctx)
 	l.release()
 	if err != nil && !errors.Is(err, errOver) {
-		l.r.withdrawLater(l)
+		l.r.withdrawLater(l, 0)
 		return l.r.explain(tried, err)
 	}
 	return nil

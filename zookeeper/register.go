@@ -46,7 +46,7 @@ func (l *lease) establish(ctx context.Context) error {
 		err = adsum.ErrClosed
 	}
 	if !errors.Is(err, adsum.ErrSuperseded) && !denied(err) && !errors.Is(err, errHeld) {
-		l.r.withdrawLater(l) // the server may have done what it did not answer
+		l.r.withdrawLater(l, 0) // the server may have done what it did not answer
 	}
 	return err
 }

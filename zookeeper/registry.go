@@ -179,11 +179,8 @@ func (r *Registry) spawn(f func()) bool {
 	return true
 }
 
-// session returns one that answers, beginning it if there is none. It blocks
-// until then, until every server failed once, or for [Options.Timeout].
+// session returns one that answers, beginning it if there is none.
 func (r *Registry) session(ctx context.Context, timeout time.Duration) (*session, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
-	defer cancel()
 	for {
 		s, err := r.current(timeout)
 		if err != nil {

@@ -132,7 +132,7 @@ func (c *census) prove(ctx context.Context) (missed map[string]bool, err error) 
 	return missed, nil
 }
 
-func (c *census) emit(uint64) {
+func (c *census) emit() {
 	names := map[string]bool{}
 	for _, shelf := range c.shelves {
 		if shelf.records > 0 {

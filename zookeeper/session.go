@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/adsum-go/adsum"
 )
 
 // session is one session with the ensemble, on whatever connection. It is
@@ -28,21 +30,24 @@ type session struct {
 	poke chan struct{} // wakes the supervisor
 
 	mu       sync.Mutex
-	changed  chan struct{}         // closed and replaced when what follows changes
-	up       bool                  // requests are answered
-	down     chan struct{}         // closed when up ends
-	since    time.Time             // when up last changed
-	begun    bool                  // the ensemble knows the session
-	timeout  time.Duration         // as negotiated
-	failures int                   // to connect, since the session was up
-	refusals int                   // of those, by a server that closed the connection
-	failedAt time.Time             // the last time
-	why      error                 // of the last failure
-	wire     *wire                 // the latest connection
-	dialled  time.Time             // when it was
-	zxid     int64                 // the highest heard of
-	armed    map[watchpoint]*armed // watches set at the server
-	readers  map[string][]*reader  // by directory or node
+	changed  chan struct{}           // closed and replaced when what follows changes
+	up       bool                    // requests are answered
+	down     chan struct{}           // closed when up ends
+	since    time.Time               // when up last changed
+	term     context.Context         // of leases; ends when the session lapses
+	endTerm  context.CancelCauseFunc // guarded by mu, like term
+	heardAt  time.Time               // of the last packet
+	begun    bool                    // the ensemble knows the session
+	timeout  time.Duration           // as negotiated
+	failures int                     // to connect, since the session was up
+	refusals int                     // of those, by a server that closed the connection
+	failedAt time.Time               // the last time
+	why      error                   // of the last failure
+	wire     *wire                   // the latest connection
+	dialled  time.Time               // when it was
+	zxid     int64                   // the highest heard of
+	armed    map[watchpoint]*armed   // watches set at the server
+	readers  map[string][]*reader    // by directory or node
 }
 
 // newSession begins to connect; the caller awaits it.
@@ -53,6 +58,7 @@ func newSession(r *Registry, timeout time.Duration) *session {
 		armed: map[watchpoint]*armed{}, readers: map[string][]*reader{},
 	}
 	s.ctx, s.end = context.WithCancelCause(r.ctx)
+	s.term, s.endTerm = context.WithCancelCause(s.ctx)
 	// The only error is that of a list of hosts, which is ours here.
 	conn, events, _ := zk.Connect([]string{"unused"}, timeout, zk.WithHostProvider(s.hosts), zk.WithDialer(s.dial),
 		zk.WithEventCallback(s.event), zk.WithLogger(silent{}), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxPacket))
@@ -155,6 +161,9 @@ func (s *session) setUp() {
 		return
 	}
 	s.up, s.since, s.down = true, time.Now(), make(chan struct{})
+	if s.term.Err() != nil {
+		s.term, s.endTerm = context.WithCancelCause(s.ctx)
+	}
 	s.failures, s.refusals, s.why = 0, 0, nil
 	s.announce()
 }
@@ -187,7 +196,7 @@ func (s *session) failed(err error, refused bool) {
 func (s *session) negotiated(timeout time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if timeout > 0 {
+	if s.heardAt = time.Now(); timeout > 0 {
 		s.timeout = timeout
 	}
 }
@@ -196,7 +205,7 @@ func (s *session) negotiated(timeout time.Duration) {
 func (s *session) heard(zxid int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.zxid = max(s.zxid, zxid)
+	s.zxid, s.heardAt = max(s.zxid, zxid), time.Now()
 }
 
 func (s *session) sequence() uint64 {
@@ -207,6 +216,13 @@ func (s *session) sequence() uint64 {
 
 // id is the ensemble's name for the session.
 func (s *session) id() int64 { return s.conn.SessionID() }
+
+// leaseTerm is the context of leases that begin now.
+func (s *session) leaseTerm() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.term
+}
 
 // downs returns a channel that is closed when the connection is lost.
 func (s *session) downs() <-chan struct{} {
@@ -228,11 +244,17 @@ func (s *session) wake() {
 	}
 }
 
-// fresh is for how long a failed attempt tells that the next one will fail.
-const fresh = time.Second
+const (
+	// fresh is for how long a failed attempt tells that the next one will
+	// fail.
+	fresh = time.Second
+	// impatience is for how long a call fails as soon as no server is
+	// reached. In a longer outage it waits instead, so that whoever tries
+	// again, ever more slowly, does not miss the servers' return.
+	impatience = 3 * time.Second
+)
 
-// await blocks until the session is up, or every server failed, or ctx ends.
-// Failures of just now count.
+// await blocks until the session is up, or cannot be for now, or ctx ends.
 func (s *session) await(ctx context.Context) error {
 	s.mu.Lock()
 	begin := s.failures
@@ -242,14 +264,15 @@ func (s *session) await(ctx context.Context) error {
 	s.mu.Unlock()
 	for {
 		s.mu.Lock()
-		up, failures, why, changed := s.up, s.failures, s.why, s.changed
+		up, why, changed := s.up, s.why, s.changed
+		hopeless := s.failures-begin >= len(s.r.hosts) && (adsum.Final(why) || time.Since(s.since) < impatience)
 		s.mu.Unlock()
 		switch {
 		case s.ctx.Err() != nil:
 			return context.Cause(s.ctx)
 		case up:
 			return nil
-		case failures-begin >= len(s.r.hosts):
+		case hopeless:
 			return why
 		}
 		select {

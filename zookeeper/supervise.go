@@ -8,13 +8,16 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// supervise ends the session when it is of no use any more, and does not wait
-// for the ensemble to say so:
+// errLapsed is why leases end while their session may go on.
+var errLapsed = errors.New("no server was heard for as long as the session lasts")
+
+// supervise draws the conclusions that the ensemble does not tell:
 //
-//   - no server was reached for as long as the session lasts, so that the
-//     ensemble, if it is there, has let it expire;
-//   - servers close its connections, but take another session: they were
-//     wiped or restored, and a client that has seen the future is turned away.
+//   - Nothing was heard for as long as the session lasts: it has expired, if
+//     the ensemble is there, and its leases are lost. The session itself goes
+//     on to look for a server: one that was away too has kept it.
+//   - Servers close its connections, but take another session: they were wiped
+//     or restored, and turn away who has seen the future. It is over.
 func (s *session) supervise() {
 	for s.ctx.Err() == nil {
 		s.logIn()
@@ -57,22 +60,23 @@ func (s *session) logIn() {
 // session is tried. A server that just starts closes some.
 const manyRefusals = 3
 
-// verdict ends the session if it is time, and returns when to look again.
+// verdict ends what is to end, and returns when to look again.
 func (s *session) verdict() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.up || !s.begun {
 		return time.Second
 	}
-	left := time.Until(s.since.Add(s.timeout))
-	if left <= 0 {
-		s.end(fmt.Errorf("%w: no server answered for %v", errOver, s.timeout))
-	}
 	if s.refusals >= manyRefusals*len(s.r.hosts) {
 		s.refusals = 0
 		s.r.spawn(s.probe)
 	}
-	return max(left, 0)
+	left := time.Until(s.heardAt.Add(s.timeout))
+	if left > 0 {
+		return left
+	}
+	s.endTerm(fmt.Errorf("%w, %v", errLapsed, s.timeout))
+	return time.Second
 }
 
 // probe ends the session if another one is taken and this one is not.

@@ -35,6 +35,7 @@ type shelf struct {
 	private bool
 	denied  bool  // there is no right to it
 	pzxid   int64 // of the list that was read; 0 if there is no directory
+	number  int64 // see numbered
 	cards   map[string]card
 }
 
@@ -74,6 +75,27 @@ func (v *view) load(ctx context.Context, reader *reader) error {
 	return nil
 }
 
+// numbered returns a number that rises with every change to a directory's list
+// and falls when the ensemble was wiped or restored: its creation and what came
+// and went since. The ensemble's own number would not do, because it counts
+// sessions too, and an election raises it. For a directory that is not there it
+// is when the nearest one above last changed, which is when it went, or later.
+func (s *session) numbered(ctx context.Context, path string, dir *directory) (int64, error) {
+	if dir != nil {
+		return dir.stat.Czxid + int64(dir.stat.Cversion), nil
+	}
+	for above := parent(path); above != ""; above = parent(above) {
+		stat, err := s.stat(ctx, above)
+		if err != nil {
+			return 0, err
+		}
+		if stat != nil {
+			return stat.Pzxid, nil
+		}
+	}
+	return 0, nil
+}
+
 // mayRead fails if the nearest directory that exists must not be read: who may
 // not look into it cannot tell that a service below is not there.
 func (s *session) mayRead(ctx context.Context, dir string) error {
@@ -99,9 +121,20 @@ func (v *view) update(ctx context.Context, changed map[string]bool) error {
 	return nil
 }
 
-// torn is true while a directory changed: a record may have moved.
+// torn is true while a directory changed, as a record may have moved, or one of
+// two records of one instance: they are written together.
 func (v *view) torn(changed map[string]bool) bool {
-	return changed[v.public.path] || changed[v.records.path]
+	if changed[v.public.path] || changed[v.records.path] {
+		return true
+	}
+	for p := range changed {
+		for shelf, other := range map[*shelf]*shelf{v.public: v.records, v.records: v.public} {
+			if _, twice := other.cards[path.Base(p)]; twice && parent(p) == shelf.path {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // reshelve reads a directory if it changed, and the nodes in it that are new
@@ -127,6 +160,9 @@ func (v *view) reshelve(ctx context.Context, shelf *shelf, changed map[string]bo
 			return err
 		}
 		shelf.compare(dir, again)
+		if shelf.number, err = v.s.numbered(ctx, shelf.path, dir); err != nil {
+			return err
+		}
 	}
 	return v.fetch(ctx, shelf, slices.Sorted(maps.Keys(again)))
 }
@@ -234,9 +270,9 @@ func (v *view) prove(ctx context.Context) (missed map[string]bool, err error) {
 	return missed, nil
 }
 
-func (v *view) emit(sequence uint64) {
+func (v *view) emit() {
 	v.merge()
-	listing := adsum.Listing{Instances: slices.Clone(v.merged), Sequence: sequence}
+	listing := adsum.Listing{Instances: slices.Clone(v.merged), Sequence: uint64(v.public.number)}
 	for _, shelf := range v.shelves() {
 		for name, c := range shelf.cards {
 			if c.bad != nil {

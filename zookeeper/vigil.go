@@ -37,21 +37,29 @@ func (l *lease) vigil() {
 		}
 		look.Stop()
 	}
-	switch {
+	switch why := context.Cause(l.ctx); {
 	case l.r.ctx.Err() != nil:
 		l.lose(fmt.Errorf("%w: %w: the registry was closed", adsum.ErrLeaseLost, adsum.ErrClosed))
+	case errors.Is(why, errLapsed):
+		l.lose(fmt.Errorf("%w: %w", adsum.ErrLeaseLost, why))
+		l.r.withdrawLater(l, grace)
 	case l.s.ctx.Err() != nil:
-		l.lose(fmt.Errorf("%w: %w", adsum.ErrLeaseLost, context.Cause(l.s.ctx)))
+		l.lose(fmt.Errorf("%w: %w", adsum.ErrLeaseLost, why))
+	}
+}
+
+// wait is false if ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
 // pause waits for about d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d/2 + rand.N(d/2+1)):
-	case <-ctx.Done():
-	}
-}
+func pause(ctx context.Context, d time.Duration) { wait(ctx, d/2+rand.N(d/2+1)) }
 
 // inspect compares the registry with what this lease holds, and acts: it gives
 // the lease up, or brings the records in line with what the owner and an

@@ -33,7 +33,7 @@ type follower interface {
 	// what was.
 	prove(context.Context) (missed map[string]bool, err error)
 	// emit hands out the complete state.
-	emit(sequence uint64)
+	emit()
 }
 
 // follow returns nil when ctx ended, or else why the watch broke.
@@ -68,7 +68,7 @@ func (r *Registry) followOn(ctx context.Context, f follower) error {
 		if err := catchUp(ctx, f, reader); err != nil {
 			return err
 		}
-		f.emit(s.sequence())
+		f.emit()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -3,6 +3,7 @@ package zookeeper
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -49,10 +50,14 @@ type withdrawal struct {
 	done   chan struct{}
 }
 
-// withdrawLater deletes what a lease may have written, as soon as the ensemble
-// can be reached again, unless the session ends first, or the same owner
-// registers again.
-func (r *Registry) withdrawLater(l *lease) {
+// grace is how long a lost record is left to its owner, who may have to pause
+// before it registers again, once the session that keeps it is back.
+const grace = 20 * time.Second
+
+// withdrawLater deletes what a lease may have written, once the ensemble can
+// be reached again and for so long, unless the session ends first, or the same
+// owner registers again.
+func (r *Registry) withdrawLater(l *lease, delay time.Duration) {
 	ctx, cancel := context.WithCancel(l.s.ctx)
 	w := &withdrawal{cancel, make(chan struct{})}
 	r.mu.Lock()
@@ -66,7 +71,7 @@ func (r *Registry) withdrawLater(l *lease) {
 			<-before.done
 		}
 		for ctx.Err() == nil {
-			if l.s.await(ctx) == nil && l.acquire(ctx) == nil {
+			if l.s.await(ctx) == nil && wait(ctx, delay) && l.acquire(ctx) == nil {
 				err := l.withdraw(ctx)
 				l.release()
 				if err == nil || denied(err) {

@@ -19,6 +19,10 @@ func TestConformance(t *testing.T) {
 	adsumtest.Conformance(t, harness(t, "ZooKeeper 3.9.5", start(t, servers.ZooKeeperOptions{})))
 }
 
+func TestConformanceOfThreeMembers(t *testing.T) {
+	adsumtest.Conformance(t, harness(t, "ZooKeeper 3.9.5, three members", start(t, servers.ZooKeeperOptions{Members: 3})))
+}
+
 func harness(t *testing.T, name string, srv *servers.ZooKeeper) adsumtest.Harness {
 	return adsumtest.Harness{
 		Registry: name,
@@ -29,13 +33,16 @@ func harness(t *testing.T, name string, srv *servers.ZooKeeper) adsumtest.Harnes
 		Endpoints: srv.Addrs(),
 		Server:    srv,
 		NotApplicable: map[int]string{
-			18: "a server's data cannot be put back while it keeps its clients; a restart with older data is tested apart",
 			19: "ZooKeeper keeps no history: watches list again",
 			35: "sessions go by the servers' clocks, and claims by the transaction number",
 		},
 		Malform: func(ctx context.Context, base, service string) error {
 			_, err := admin(t, srv).Create("/"+base+"/"+service+"/broken", []byte("{\"address\":\x1b"), 0, zk.WorldACL(zk.PermAll))
 			return err
+		},
+		Backup: func() (func() error, error) {
+			copied, err := srv.Backup()
+			return func() error { return srv.Restore(copied) }, err
 		},
 		ExpireLease: func(ctx context.Context, base, service, id string) error {
 			return expire(t, srv, "/"+base+"/"+service+"/"+id)
