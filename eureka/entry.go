@@ -1,12 +1,14 @@
 package eureka
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/codec"
@@ -14,8 +16,9 @@ import (
 
 // entry is one instance as it lies in Eureka.
 type entry struct {
-	in       adsum.Instance // as callers are to see it
-	said     adsum.Instance // the owner's own word
+	from     listed
+	in       *adsum.Instance // as callers are to see it
+	said     adsum.Instance  // the owner's own word
 	claim    adsum.Claim
 	ours     bool   // written by this library
 	service  string // as the owner spells it
@@ -33,19 +36,40 @@ func (e *entry) drainedByOwner() bool {
 
 // listed is an instance as Eureka's servers write it, by several JSON
 // libraries: numbers may be strings and strings numbers, and all may be
-// missing.
+// missing. It holds nothing that a renewal changes, so that two that are equal
+// say the same.
 type listed struct {
-	InstanceID       text                       `json:"instanceId"`
-	HostName         text                       `json:"hostName"`
-	IPAddr           text                       `json:"ipAddr"`
-	VIPAddress       text                       `json:"vipAddress"`
-	Status           text                       `json:"status"`
-	OverriddenStatus text                       `json:"overriddenStatus"` // also in lower case
-	Port             listedPort                 `json:"port"`
-	SecurePort       listedPort                 `json:"securePort"`
-	Metadata         map[string]json.RawMessage `json:"metadata"`
-	LastDirty        text                       `json:"lastDirtyTimestamp"`
-	Lease            json.RawMessage            `json:"leaseInfo"`
+	InstanceID       text        `json:"instanceId"`
+	HostName         text        `json:"hostName"`
+	IPAddr           text        `json:"ipAddr"`
+	VIPAddress       text        `json:"vipAddress"`
+	Status           text        `json:"status"`
+	OverriddenStatus text        `json:"overriddenStatus"` // also in lower case
+	Port             listedPort  `json:"port"`
+	SecurePort       listedPort  `json:"securePort"`
+	Metadata         unread      `json:"metadata"`
+	LastDirty        text        `json:"lastDirtyTimestamp"`
+	Lease            listedLease `json:"leaseInfo"`
+}
+
+// unread is a JSON value that is not yet read.
+type unread string
+
+func (u *unread) UnmarshalJSON(raw []byte) error {
+	*u = unread(raw)
+	return nil
+}
+
+// listedLease is when a server saw the instance come up.
+type listedLease struct{ upSince int64 }
+
+func (l *listedLease) UnmarshalJSON(raw []byte) error {
+	var lease struct {
+		ServiceUp text `json:"serviceUpTimestamp"`
+	}
+	_ = json.Unmarshal(raw, &lease) // of another type it tells nothing
+	l.upSince = lease.ServiceUp.number()
+	return nil
 }
 
 // text reads a JSON value as text: a string as it is, null as "", anything
@@ -53,6 +77,10 @@ type listed struct {
 type text string
 
 func (t *text) UnmarshalJSON(raw []byte) error {
+	if n := len(raw) - 1; n > 0 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		*t = text(raw[1:n])
+		return nil
+	}
 	var s string
 	if json.Unmarshal(raw, &s) == nil { // null leaves it empty
 		*t = text(s)
@@ -98,36 +126,38 @@ func (p *listedPort) UnmarshalJSON(raw []byte) error {
 // maxEntry bounds one instance in a list.
 const maxEntry = 1 << 20
 
-// decode reads one instance of a service. The error is safe to print.
-func decode(service string, raw []byte, preferIP bool) (*entry, error) {
+// parse reads the JSON of one instance. Its errors, as those of decode, are
+// safe to print.
+func parse(raw []byte) (l listed, err error) {
 	if len(raw) > maxEntry {
-		return nil, fmt.Errorf("it has %d bytes, at most %d are read", len(raw), maxEntry)
+		return l, fmt.Errorf("it has %d bytes, at most %d are read", len(raw), maxEntry)
 	}
-	var l listed
 	if err := json.Unmarshal(raw, &l); err != nil {
-		return nil, errors.New("it is no instance: " + quote(err.Error()))
+		return l, errors.New("it is no instance: " + quote(err.Error()))
 	}
+	return l, nil
+}
+
+// decode makes sense of an instance of a service. With an error it returns
+// what is known all the same.
+func (l listed) decode(service string, preferIP bool) (*entry, error) {
 	e := &entry{
-		service: string(l.VIPAddress), status: status(l.Status), override: status(l.OverriddenStatus),
+		from: l, service: string(l.VIPAddress), status: status(l.Status), override: status(l.OverriddenStatus),
+		dirty: l.LastDirty.number(), upSince: l.Lease.upSince,
 	}
-	e.dirty = l.LastDirty.number() // 0 is older than anything
-	var lease struct {
-		ServiceUp text `json:"serviceUpTimestamp"`
+	metadata, err := texts(l.Metadata)
+	if err != nil {
+		return e, err
 	}
-	if json.Unmarshal(l.Lease, &lease) == nil {
-		e.upSince = lease.ServiceUp.number()
+	if own, ok := metadata[metaOurs]; ok {
+		return e, e.decodeOurs(service, metadata, own)
 	}
-	if own, ok := l.Metadata[metaOurs]; ok {
-		return e, e.decodeOurs(service, l, own)
-	}
-	return e, e.decodeForeign(service, l, preferIP)
+	return e, e.decodeForeign(service, metadata, preferIP)
 }
 
 // decodeOurs reads what this library wrote.
-func (e *entry) decodeOurs(service string, l listed, own json.RawMessage) error {
-	var value text
-	_ = value.UnmarshalJSON(own) // never fails
-	record, err := codec.Decode(service, ourID(l), []byte(value))
+func (e *entry) decodeOurs(service string, metadata map[string]string, own string) error {
+	record, err := codec.Decode(service, ourID(e.from), []byte(own))
 	if err != nil {
 		return fmt.Errorf("metadata %q: %w", metaOurs, err)
 	}
@@ -135,7 +165,7 @@ func (e *entry) decodeOurs(service string, l listed, own json.RawMessage) error 
 		return fmt.Errorf("metadata %q: not what this library writes", metaOurs)
 	}
 	e.ours, e.claim, e.said = true, record.Claim, record.Instance
-	for key, value := range texts(l.Metadata) {
+	for key, value := range metadata {
 		if !taken(key) {
 			if e.said.Metadata == nil {
 				e.said.Metadata = map[string]string{}
@@ -147,22 +177,24 @@ func (e *entry) decodeOurs(service string, l listed, own json.RawMessage) error 
 	if err := e.said.Validate(); err != nil {
 		return err
 	}
-	e.in = e.said
+	shown := e.said
 	if e.status != statusOf(e.said.Status) {
-		e.in = apply(e.said, e.status)
+		shown = apply(e.said, e.status)
 	}
+	e.in = &shown
 	return nil
 }
 
 // decodeForeign reads what another program registered. Its claim is the time
 // of its last registration, with which our own claims begin too.
-func (e *entry) decodeForeign(service string, l listed, preferIP bool) error {
+func (e *entry) decodeForeign(service string, metadata map[string]string, preferIP bool) error {
+	l := e.from
 	host := string(l.HostName)
 	if preferIP && l.IPAddr != "" || host == "" {
 		host = string(l.IPAddr)
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	in := adsum.Instance{ID: idOf(l), Service: service, Metadata: texts(l.Metadata), Endpoints: map[string]string{}}
+	in := adsum.Instance{ID: idOf(l), Service: service, Metadata: metadata, Endpoints: map[string]string{}}
 	switch {
 	case l.SecurePort.enabled:
 		in.Addr = net.JoinHostPort(host, l.SecurePort.number)
@@ -184,7 +216,7 @@ func (e *entry) decodeForeign(service string, l listed, preferIP bool) error {
 	if e.override != "" && e.override != unknown {
 		e.said = apply(e.said, e.override)
 	}
-	e.in = e.said
+	e.in = &e.said
 	e.claim = adsum.Claim{Incarnation: uint64(max(e.dirty, 0))}
 	return e.in.Validate()
 }
@@ -218,14 +250,19 @@ func idOf(l listed) string {
 }
 
 // texts reads metadata, without the class that Java adds to an empty one.
-func texts(metadata map[string]json.RawMessage) map[string]string {
-	m := make(map[string]string, len(metadata))
-	for key, raw := range metadata {
-		var value text
-		_ = value.UnmarshalJSON(raw) // never fails
+func texts(metadata unread) (map[string]string, error) {
+	if metadata == "" {
+		return nil, nil
+	}
+	var values map[string]text
+	if err := json.Unmarshal([]byte(metadata), &values); err != nil {
+		return nil, errors.New("its metadata is no object")
+	}
+	m := make(map[string]string, len(values))
+	for key, value := range values {
 		if key != "@class" {
 			m[key] = string(value)
 		}
 	}
-	return m
+	return m, nil
 }

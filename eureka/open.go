@@ -149,7 +149,7 @@ func serversOf(u *adsum.URL) ([]*server, error) {
 		}
 		s, err := url.Parse(strings.TrimPrefix(u.Scheme, "eureka+") + "://" + host)
 		if err != nil || s.User != nil || s.Path != "" || s.Host != host {
-			return nil, invalidURL("host", host, "it is no host", "list hosts as host:port,host:port")
+			return nil, invalidURL("host", "", "one is no host", "list hosts as host:port,host:port")
 		}
 		s.Path = base
 		all = append(all, &server{base: s})

@@ -65,7 +65,11 @@ func (r *Registry) onlySpelling(ctx context.Context, service string, claim adsum
 		return notJSON(a.body, err)
 	}
 	for _, raw := range list.Application.Instance {
-		if e, err := decode(service, raw, false); err == nil && e.ours && e.service != service {
+		l, err := parse(raw)
+		if err != nil {
+			continue
+		}
+		if e, err := l.decode(service, false); err == nil && e.ours && e.service != service {
 			return &adsum.InvalidError{Field: "service", Value: strconv.Quote(service),
 				Problem: fmt.Sprintf("Eureka does not tell upper from lower case, and %s is registered", quote(e.service)),
 				Fix:     "use that spelling, or another name"}
@@ -98,14 +102,12 @@ func (r *Registry) look(ctx context.Context, service, id string) (*entry, error)
 	if err := json.Unmarshal(a.body, &answer); err != nil {
 		return nil, notJSON(a.body, err)
 	}
-	e, err := decode(service, answer.Instance, false)
-	if e == nil {
-		e = &entry{}
-	}
+	l, _ := parse(answer.Instance) // one that cannot be read is replaced like any other
+	e, err := l.decode(service, false)
 	if err != nil {
 		e.ours, e.claim = false, adsum.Claim{Incarnation: uint64(max(e.dirty, 0))}
 	}
-	return e, nil // one that cannot be read is replaced like any other
+	return e, nil
 }
 
 // arbitrate decides whether the claim may take the place of what is there,

@@ -80,8 +80,8 @@ type view struct {
 	preferIP bool
 	body     []byte // of the last answer
 	listing  adsum.Listing
-	known    map[string]*adsum.Instance // by id
-	marks    map[string]mark            // by id
+	known    map[text]*entry // by Eureka's id
+	marks    map[string]mark // by ours
 }
 
 // read makes a listing of an answer, with the pointers of the last one where
@@ -91,7 +91,7 @@ func (v *view) read(a answer) (adsum.Listing, error) {
 		a.body = nil
 	}
 	if v.known == nil || !bytes.Equal(a.body, v.body) {
-		entries, skipped, err := decodeList(v.service, a.body, v.preferIP)
+		entries, skipped, err := v.decode(a.body)
 		if err != nil {
 			return adsum.Listing{}, err
 		}
@@ -104,17 +104,13 @@ func (v *view) read(a answer) (adsum.Listing, error) {
 }
 
 func (v *view) load(entries []*entry, skipped []adsum.Skipped) {
-	known := make(map[string]*adsum.Instance, len(entries))
+	known := make(map[text]*entry, len(entries))
 	v.marks = make(map[string]mark, len(entries))
 	v.listing = adsum.Listing{Skipped: skipped}
 	for _, e := range entries {
-		in := &e.in
-		if old := v.known[in.ID]; old != nil && old.Equal(in) {
-			in = old
-		}
-		known[in.ID] = in
-		v.marks[in.ID] = mark{e.dirty, e.upSince}
-		v.listing.Instances = append(v.listing.Instances, in)
+		known[e.from.InstanceID] = e
+		v.marks[e.in.ID] = mark{e.dirty, e.upSince}
+		v.listing.Instances = append(v.listing.Instances, e.in)
 	}
 	v.known = known
 }
@@ -130,8 +126,9 @@ func (i *instances) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*[]json.RawMessage)(i))
 }
 
-// decodeList reads the list of a service; nil is an empty one.
-func decodeList(service string, body []byte, preferIP bool) ([]*entry, []adsum.Skipped, error) {
+// decode reads a list; nil is an empty one. What is as it was before is the
+// same entry, and what says the same has the same instance.
+func (v *view) decode(body []byte) ([]*entry, []adsum.Skipped, error) {
 	if body == nil {
 		return nil, nil, nil
 	}
@@ -149,17 +146,35 @@ func decodeList(service string, body []byte, preferIP bool) ([]*entry, []adsum.S
 	var entries []*entry
 	var skipped []adsum.Skipped
 	for n, raw := range list.Application.Instance {
-		e, err := decode(service, raw, preferIP)
-		if err == nil && e.ours && e.service != service {
-			err = fmt.Errorf("it belongs to %s: Eureka does not tell upper from lower case, so rename one of the two", quote(e.service))
-		}
+		e, err := v.decodeOne(raw)
 		if err != nil {
-			skipped = append(skipped, adsum.Skipped{Key: keyOf(service, n, raw), Err: err})
+			skipped = append(skipped, adsum.Skipped{Key: keyOf(v.service, n, raw), Err: err})
 			continue
 		}
 		entries = append(entries, e)
 	}
 	return entries, skipped, nil
+}
+
+func (v *view) decodeOne(raw []byte) (*entry, error) {
+	l, err := parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	before := v.known[l.InstanceID]
+	if before != nil && before.from == l {
+		return before, nil
+	}
+	e, err := l.decode(v.service, v.preferIP)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.ours && e.service != v.service:
+		return nil, fmt.Errorf("it belongs to %s: Eureka does not tell upper from lower case, so rename one of the two", quote(e.service))
+	case before != nil && before.in.Equal(e.in):
+		e.in = before.in
+	}
+	return e, nil
 }
 
 func notJSON(body []byte, err error) error {

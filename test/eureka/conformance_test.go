@@ -20,6 +20,10 @@ func TestConformance(t *testing.T) {
 	adsumtest.Conformance(t, harness("Eureka (Spring Cloud Netflix 4.3.1)", servers.StartEureka(t, servers.EurekaOptions{})))
 }
 
+func TestConformanceOfNetflix(t *testing.T) {
+	adsumtest.Conformance(t, harness("Eureka (Netflix 1.10.1)", servers.StartEureka(t, servers.EurekaOptions{Netflix: true})))
+}
+
 // quick are the options that describe the servers of these tests, and a watch
 // that looks often.
 const quick = "?poll=200ms&timeout=2s&server-cache=0&eviction=200ms&self-preservation=false"

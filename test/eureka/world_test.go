@@ -2,11 +2,15 @@ package eureka_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumtest"
@@ -75,4 +79,129 @@ func (e rawEureka) ask(ctx context.Context, method, path, body string) (string, 
 		err = fmt.Errorf("%s %s: %s", method, path, response.Status)
 	}
 	return string(answer), err
+}
+
+// stored is what foreign programs see of an instance of this library.
+type stored struct {
+	Status           string
+	OverriddenStatus string
+	Metadata         map[string]string
+}
+
+func (e rawEureka) stored(t testing.TB, service, id string) stored {
+	t.Helper()
+	answer, err := e.ask(soon(t), http.MethodGet, "/apps/"+service+"/"+service+":"+id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found struct{ Instance stored }
+	if err := json.Unmarshal([]byte(answer), &found); err != nil {
+		t.Fatal(err)
+	}
+	return found.Instance
+}
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// soon is a context for what must not take long.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// open opens the driver on all members of a server; options are "key=value".
+func open(t testing.TB, srv *servers.Eureka, options ...string) adsum.Registry {
+	t.Helper()
+	base := strings.TrimPrefix(srv.URLs()[0], "http://"+srv.Addr())
+	r := openURL(t, "eureka+http://"+strings.Join(srv.Addrs(), ",")+base+strings.Join(append([]string{quick}, options...), "&"))
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Errorf("close the registry: %v", err)
+		}
+	})
+	return r
+}
+
+const ttl = 3 * time.Second
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func book(port int) adsum.Instance {
+	return adsum.Instance{Service: "book", Addr: fmt.Sprintf("10.0.0.1:%d", port)}
+}
+
+// keep registers as a program does, and waits until it is done.
+func keep(t testing.TB, r adsum.Registry, in adsum.Instance) *adsum.Registration {
+	t.Helper()
+	reg, err := adsum.Register(r, in, adsum.WithTTL(ttl), adsum.WithLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = reg.Close(ctx) // the server may be gone on purpose
+	})
+	awaits(t, reg, func(s adsum.RegistrationState) bool { return s.Registered })
+	return reg
+}
+
+func awaits(t testing.TB, reg *adsum.Registration, ok func(adsum.RegistrationState) bool) {
+	t.Helper()
+	if _, err := reg.Wait(soon(t), ok); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// look opens a service in a directory of its own.
+func look(t testing.TB, r adsum.Registry, service string) *adsum.View {
+	t.Helper()
+	dir := adsum.NewDirectory(r, adsum.WithLogger(quiet))
+	t.Cleanup(func() { _ = dir.Close() })
+	view, err := dir.Open(service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(view.Close)
+	return view
+}
+
+// sees waits until a view satisfies a condition.
+func sees(t testing.TB, view *adsum.View, what string, ok func(*adsum.Snapshot) bool) {
+	t.Helper()
+	ctx := soon(t)
+	for {
+		changed := view.Changed()
+		s := view.Snapshot()
+		if ok(s) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("never saw %s; last was %v, stale since %v, %v", what, s.Instances, s.StaleSince, s.Err)
+		}
+	}
+}
+
+// has is the condition that exactly these addresses are there and fresh.
+func has(addrs ...string) func(*adsum.Snapshot) bool {
+	return func(s *adsum.Snapshot) bool {
+		var got []string
+		for _, in := range s.Instances {
+			got = append(got, in.Addr)
+		}
+		slices.Sort(got)
+		return s.Known() && !s.Stale() && slices.Equal(got, addrs)
+	}
+}
+
+// is is the condition that an instance has these states.
+func is(id string, status, reported adsum.Status) func(*adsum.Snapshot) bool {
+	return func(s *adsum.Snapshot) bool {
+		in, ok := s.Get(id)
+		return ok && in.Status == status && in.Reported == reported
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/adsum-go/adsum/consul"
 	"github.com/adsum-go/adsum/dnssrv"
 	"github.com/adsum-go/adsum/etcd"
+	"github.com/adsum-go/adsum/eureka"
 	"github.com/adsum-go/adsum/file"
 	"github.com/adsum-go/adsum/memory"
 	"github.com/adsum-go/adsum/zookeeper"
@@ -15,12 +16,14 @@ import (
 // openers lists the registries that --registry can name, by URL scheme.
 func openers() adsum.Openers {
 	return adsum.Openers{
-		"consul": consul.Open,
-		"dns":    dnssrv.Open,
-		"etcd":   etcd.Open,
-		"file":   openFile,
-		"memory": memory.Open,
-		"zk":     zookeeper.Open,
+		"consul":       consul.Open,
+		"dns":          dnssrv.Open,
+		"etcd":         etcd.Open,
+		"eureka+http":  eureka.Open,
+		"eureka+https": eureka.Open,
+		"file":         openFile,
+		"memory":       memory.Open,
+		"zk":           zookeeper.Open,
 	}
 }
 
