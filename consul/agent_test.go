@@ -102,22 +102,26 @@ func TestAnIndexThatGoesBackIsFollowedFromTheBeginning(t *testing.T) {
 	}
 }
 
-func TestAQuestionThatIsStuckIsSilence(t *testing.T) {
-	var probes atomic.Int64
+func TestAQuestionThatIsStuckIsPutAgain(t *testing.T) {
+	var asked atomic.Int64
 	addr := agent(t, func(w http.ResponseWriter, q *http.Request) {
 		switch {
 		case isProbe(q):
-			probes.Add(1)
 			at(w, 60)
 		case q.URL.Query().Get("index") == "":
-			at(w, 50)
+			at(w, 50+uint64(asked.Add(1)))
 		default:
 			<-q.Context().Done()
 		}
 	})
-	err := openAgent(t, addr, "").Watch(t.Context(), "book", func(adsum.Listing) {})
-	if !errors.Is(err, adsum.ErrSilent) || probes.Load() < 2 {
-		t.Errorf("after %d probes: %v", probes.Load(), err)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := openAgent(t, addr, "").Watch(ctx, "book", func(l adsum.Listing) {
+		if l.Sequence == 52 {
+			cancel()
+		}
+	})
+	if err != nil || asked.Load() != 2 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
 	}
 }
 

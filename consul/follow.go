@@ -55,7 +55,7 @@ func (r *Registry) poll(ctx context.Context, f follower) error {
 	due := time.Now() // when the next question is if they keep pace
 	for {
 		a := r.wait(ctx, f, index)
-		if errors.Is(a.err, errWentBack) {
+		if errors.Is(a.err, errAskAgain) {
 			index = 0
 			continue
 		}
@@ -107,7 +107,10 @@ type answer struct {
 	err  error
 }
 
-var errWentBack = errors.New("the index went back")
+// errAskAgain says that the question is not worth waiting for: the index went
+// back, or on without an answer. Of a service without instances the latter is
+// no fault: Consul lets only instances end that wait.
+var errAskAgain = errors.New("ask again from the beginning")
 
 // wait puts one question, and while the agent holds it, looks every half
 // heartbeat whether it still knows what it did: one that lost its memory
@@ -157,15 +160,13 @@ func (r *Registry) attend(ctx context.Context, f follower, index uint64, answers
 			switch {
 			case err != nil:
 				return answer{err: fmt.Errorf("%w: %w", adsum.ErrSilent, err)}, false
-			case now < index:
-				return answer{err: errWentBack}, false
 			case now > index:
-				behind++ // the answer is on its way, or the question is stuck
+				behind++ // the answer may be on its way
 			default:
 				behind = 0
 			}
-			if behind > 2 {
-				return answer{err: fmt.Errorf("%w: the answer to index %d does not come, now at %d", adsum.ErrSilent, index, now)}, false
+			if now < index || behind > 2 {
+				return answer{err: errAskAgain}, false
 			}
 			if err := f.refresh(ctx); err != nil {
 				return answer{err: err}, false
