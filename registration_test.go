@@ -251,6 +251,57 @@ func TestCloseSaysWhenItCouldNotWithdraw(t *testing.T) {
 	})
 }
 
+// outage is a registry that accepts one record and is not heard of again.
+type outage struct {
+	*memory.Registry
+	record lostLease
+	began  atomic.Bool
+}
+
+func (o *outage) Register(context.Context, adsum.Instance, adsum.RegisterOptions) (adsum.Lease, error) {
+	if o.began.Swap(true) {
+		return nil, errOutage
+	}
+	return &o.record, nil
+}
+
+var errOutage = errors.New("no answer")
+
+// lostLease is one that was not renewed for its TTL, for want of an answer.
+type lostLease struct{ closed atomic.Int32 }
+
+func (*lostLease) Claim() adsum.Claim                           { return adsum.Claim{Incarnation: 1} }
+func (*lostLease) Update(context.Context, adsum.Instance) error { return adsum.ErrLeaseLost }
+func (*lostLease) Err() error                                   { return adsum.ErrLeaseLost }
+
+func (*lostLease) Lost() <-chan struct{} {
+	lost := make(chan struct{})
+	close(lost)
+	return lost
+}
+
+func (l *lostLease) Close(context.Context) error {
+	l.closed.Add(1)
+	return errOutage
+}
+
+func TestCloseWithdrawsWhatWasLostInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := &outage{Registry: memory.New()}
+		reg, err := adsum.Register(registry, book, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reg.Wait(t.Context(), func(s adsum.RegistrationState) bool { return s.Lost == 1 }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if err := reg.Close(t.Context()); !errors.Is(err, errOutage) || registry.record.closed.Load() != 1 {
+			t.Errorf("closed %d times, %v", registry.record.closed.Load(), err)
+		}
+	})
+}
+
 func TestARegistrationInFlightCannotUndoClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := memory.NewServer()

@@ -125,8 +125,8 @@ type Lease interface {
 	Update(ctx context.Context, in Instance) error
 	// Lost is closed when the record is no longer kept alive, or no longer
 	// says what was published (a registry restored from a backup), for
-	// whatever reason but Close. The lease has then let go of all it held and needs
-	// no Close.
+	// whatever reason but Close. The lease has then let go of all it held
+	// here and needs no Close; one withdraws what the registry may still hold.
 	Lost() <-chan struct{}
 	// Err says why, once Lost is closed: it wraps [ErrLeaseLost] or
 	// [ErrSuperseded]. Before, it is nil.

@@ -1,6 +1,7 @@
 package adsum
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ type supervisor struct {
 	*Registration
 	terms     RegisterOptions
 	lease     Lease    // nil while nothing is published
+	lostLease Lease    // the last one, until there is another: the registry may still hold its record
 	published Instance // with lease
 	backoff   backoff
 	retryAt   time.Time // no attempt before
@@ -85,7 +87,7 @@ func (s *supervisor) register(ctx context.Context, want Instance) {
 		s.failed(ctx, "register", err)
 		return
 	}
-	s.lease, s.published = lease, want
+	s.lease, s.lostLease, s.published = lease, nil, want
 	s.terms.Claim = lease.Claim()
 	s.succeeded()
 	s.setState(func(state *RegistrationState) {
@@ -134,7 +136,7 @@ func (s *supervisor) lost(err error) {
 	if err == nil {
 		err = ErrLeaseLost
 	}
-	s.lease, s.published = nil, Instance{}
+	s.lease, s.lostLease, s.published = nil, s.lease, Instance{}
 	if errors.Is(err, ErrSuperseded) {
 		s.superseded(err)
 		return
@@ -172,7 +174,7 @@ func (s *supervisor) succeeded() {
 }
 
 func (s *supervisor) superseded(err error) {
-	s.lease = nil
+	s.lease, s.lostLease = nil, nil
 	s.log.Error("superseded: another process holds this id; this registration ends", "error", err)
 	s.setState(func(state *RegistrationState) {
 		state.Registered, state.Superseded, state.Published = false, true, Instance{}
@@ -185,16 +187,18 @@ func (s *supervisor) note(err error) {
 }
 
 // withdraw is the last act: the record goes, with a context that outlives
-// the one that ended us.
+// the one that ended us. So does one that was lost in an outage, and that a
+// registry which comes back may still hold.
 func (s *supervisor) withdraw() {
-	if s.lease == nil {
+	lease := cmp.Or(s.lease, s.lostLease)
+	if lease == nil {
 		return
 	}
 	s.mu.Lock()
 	ctx := s.closing
 	s.mu.Unlock()
-	err := s.lease.Close(ctx)
-	s.lease = nil
+	err := lease.Close(ctx)
+	s.lease, s.lostLease = nil, nil
 	s.setState(func(state *RegistrationState) { state.Registered, state.Published = false, Instance{} })
 	if err != nil {
 		err = fmt.Errorf("withdraw %s from %s: %w; the record runs out after its TTL of %v",
