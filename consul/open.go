@@ -55,6 +55,8 @@ func Open(rawURL string) (adsum.Registry, error) {
 		return nil, err
 	}
 	switch {
+	case u.Scheme != "consul":
+		return nil, invalidURL("scheme", u.Scheme, "it is none of Consul's", "write it like consul://127.0.0.1:8500")
 	case u.Path != "":
 		return nil, invalidURL("path", u.Path, "Consul has no folders", "leave it out")
 	case u.User != nil:

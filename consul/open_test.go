@@ -11,6 +11,7 @@ import (
 
 func TestURLsThatCannotBeMeantAreRefused(t *testing.T) {
 	for _, raw := range []string{
+		"http://h:8500",
 		"consul://h:8500/services",
 		"consul://me:secret@h:8500",
 		"consul://h?codec=naming",
