@@ -55,7 +55,7 @@ func (a *artifact) find() (string, error) {
 		return "", err
 	}
 	if !a.isComplete(dir) {
-		return "", fmt.Errorf("the test server %s is not prepared; in the root of the repository run\n\tgo run ./test/servers/prepare %s", a.title, a.name)
+		return "", fmt.Errorf("%s is not prepared; in the root of the repository run\n\tgo run ./test/servers/prepare %s", a.title, a.name)
 	}
 	return dir, nil
 }

@@ -26,7 +26,7 @@ var eurekaArtifact = &artifact{
 	},
 	check: javaGone,
 	build: func(ctx context.Context, p *progress, dir string) error {
-		if err := mavenJars(ctx, p, "eureka", dir); err != nil {
+		if err := mavenJars(ctx, p, "javaservers/eureka", dir); err != nil {
 			return err
 		}
 		if err := copyIn(dir, "javaservers/eureka/eureka.properties", "javaservers/eureka/auth.xml"); err != nil {
@@ -44,7 +44,7 @@ var netflixArtifact = &artifact{
 	inputs: []string{"javaservers/pom.xml", "javaservers/netflix/pom.xml"},
 	check:  javaGone,
 	build: func(ctx context.Context, p *progress, dir string) error {
-		return mavenJars(ctx, p, "netflix", dir)
+		return mavenJars(ctx, p, "javaservers/netflix", dir)
 	},
 }
 

@@ -105,10 +105,10 @@ const (
 	archiveFile  = "classes.jsa"
 )
 
-// mavenJars copies the jars of one module of javaservers into dir and notes
+// mavenJars copies the jars that the pom in a folder names into dir and notes
 // which java runs them. Two Mavens must not write one local repository at the
 // same time, so they queue.
-func mavenJars(ctx context.Context, p *progress, module, dir string) error {
+func mavenJars(ctx context.Context, p *progress, project, dir string) error {
 	source, err := sourceDir()
 	if err != nil {
 		return err
@@ -125,8 +125,8 @@ func mavenJars(ctx context.Context, p *progress, module, dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, javaPathFile), []byte(java), 0o644); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, maven, "-q", "-B", "-ntp", "-Dlibs="+dir, "-pl", module, "dependency:copy-dependencies")
-	cmd.Dir = filepath.Join(source, "javaservers")
+	cmd := exec.CommandContext(ctx, maven, "-q", "-B", "-ntp", "-Dlibs="+dir, "dependency:copy-dependencies")
+	cmd.Dir = filepath.Join(source, project)
 	return p.run(ctx, "fetching jars from Maven Central", cmd)
 }
 

@@ -22,7 +22,7 @@ var zookeeperArtifact = &artifact{
 	inputs: []string{"javaservers/pom.xml", "javaservers/zookeeper/pom.xml"},
 	check:  javaGone,
 	build: func(ctx context.Context, p *progress, dir string) error {
-		if err := mavenJars(ctx, p, "zookeeper", dir); err != nil {
+		if err := mavenJars(ctx, p, "javaservers/zookeeper", dir); err != nil {
 			return err
 		}
 		return p.step("archiving its classes", func() error { return archiveZooKeeper(dir) })

@@ -1,9 +1,10 @@
 //go:build unix
 
 // Command prepare builds or downloads the registry servers that the tests
-// run, into a cache outside the tree:
+// run, and clients of theirs in other languages, into a cache outside the
+// tree:
 //
-//	go run ./test/servers/prepare [etcd] [consul] [zookeeper] [eureka] [netflix]
+//	go run ./test/servers/prepare [etcd] [consul] [zookeeper] [eureka] [netflix] [curator]
 //
 // Without arguments it prepares them all. What the cache holds already costs
 // milliseconds.
