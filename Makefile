@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-unit test-servers test-real conformance lint fmt tidy tidy-check vuln \
-	cross cross-ci fuzz bench generate release release-check ci clean
+	cross cross-ci fuzz bench bench-report bench-own generate release release-check ci clean
 
 # The modules are those of go.work. LOOSE are the others, which build with the
 # workspace off, but for the programs that run as test servers.
@@ -57,7 +57,13 @@ conformance: test-servers ## Run the conformance suite on every driver and write
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	$(step) "fuzz targets" scripts/fuzz $(FUZZTIME)
 
-bench: ## Run the benchmarks of every module: BENCH=regexp COUNT=n, output ready for bin/benchstat
+bench: ## Run the engine beside its peers, and print tables of ratios; some minutes
+	@GOWORK=off go -C bench run ./table
+
+bench-report: ## The same with more rounds, written to docs/performance.md; a quarter of an hour
+	@GOWORK=off go -C bench run ./table -long -write $(CURDIR)/docs/performance.md
+
+bench-own: ## Run the benchmarks of every module: BENCH=regexp COUNT=n, output ready for bin/benchstat
 	@go test -run '^$$' -bench '$(BENCH)' -count $(COUNT) $(UNIT)
 
 ## Checks
