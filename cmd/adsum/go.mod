@@ -109,6 +109,7 @@ replace (
 )
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/adsum-go/adsum/adsumgrpc v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/consul v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/dnssrv v0.0.0-00010101000000-000000000000

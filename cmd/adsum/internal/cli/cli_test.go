@@ -66,7 +66,7 @@ type bench struct {
 	t      *testing.T
 	server *memory.Server
 	other  *memory.Server // behind other:
-	// terminal tells whether standard output is one.
+	// terminal tells whether standard output and error are one.
 	terminal bool
 }
 
@@ -102,7 +102,7 @@ func (b *bench) start(args ...string) *running {
 	b.t.Helper()
 	ctx, stop := context.WithCancel(b.t.Context())
 	p := &running{t: b.t, stop: stop, done: make(chan int, 1), out: &buffer{}, err: &buffer{}}
-	streams := cli.Streams{In: strings.NewReader(""), Out: p.out, Err: p.err, OutTerminal: b.terminal}
+	streams := cli.Streams{In: strings.NewReader(""), Out: p.out, Err: p.err, OutTerminal: b.terminal, ErrTerminal: b.terminal}
 	args = append([]string{"--registry", "memory:"}, args...)
 	go func() { p.done <- cli.Run(ctx, args, streams, b.openers()) }()
 	b.t.Cleanup(stop)
