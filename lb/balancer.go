@@ -133,19 +133,20 @@ func (b *Balancer) declined(v *view) error {
 // pick honours the call's pin and what it tried before.
 func (v *view) pick(call *Call) *Endpoint {
 	if call.pin == nil {
-		call.picked = v.avoiding(call)
-		return call.picked
+		ep := v.avoiding(call)
+		call.picked.Store(ep)
+		return ep
 	}
 	pinned := call.pin.get(v.service)
 	if ep := find(v.endpoints, pinned); ep != nil && !call.Avoids(ep) {
-		call.picked = ep
+		call.picked.Store(ep)
 		return ep
 	}
 	ep := v.avoiding(call)
 	if ep != nil {
 		call.pin.move(v.service, pinned, ep.id)
 	}
-	call.picked = ep
+	call.picked.Store(ep)
 	return ep
 }
 

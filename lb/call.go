@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Call is what a pick may depend on. A nil Call is a first try without a key.
@@ -18,7 +19,7 @@ type Call struct {
 	Tried []*Endpoint
 
 	pin    *pin
-	picked *Endpoint // by the last pick
+	picked atomic.Pointer[Endpoint] // by the last pick; others may look while it runs
 }
 
 // NewCall starts a call with what ctx asks for by [Pin] and [WithKey].
@@ -31,7 +32,7 @@ func NewCall(ctx context.Context) *Call {
 func (c *Call) Avoids(ep *Endpoint) bool { return c != nil && slices.Contains(c.Tried, ep) }
 
 // Endpoint is the one that the last pick chose for this call, nil before.
-func (c *Call) Endpoint() *Endpoint { return c.picked }
+func (c *Call) Endpoint() *Endpoint { return c.picked.Load() }
 
 // Pin returns a context whose calls go to one copy of each service: the one
 // that the first call was sent to, while it is there and has not failed the

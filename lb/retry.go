@@ -104,10 +104,10 @@ func (r Retry) once(ctx context.Context, call *Call, try func(context.Context) e
 		ctx, cancel = context.WithTimeout(ctx, r.PerTry)
 		defer cancel()
 	}
-	call.picked = nil
+	call.picked.Store(nil)
 	t := Try{Start: time.Now()}
 	t.Err = try(ctx)
-	t.Endpoint, t.Took = call.picked, time.Since(t.Start)
+	t.Endpoint, t.Took = call.picked.Load(), time.Since(t.Start)
 	return t
 }
 

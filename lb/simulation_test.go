@@ -25,6 +25,7 @@ type simulation struct {
 	patient time.Duration // how long a caller waits; 1 s if zero
 	retry   bool          // three tries at most
 	budget  bool          // and one budget for each client
+	hedge   bool          // at the 95th percentile, from that budget
 	cancels bool          // servers drop what nobody waits for any longer
 	warm    time.Duration // what happens before is not counted
 
@@ -35,6 +36,7 @@ type simulation struct {
 
 	balancers []*lb.Balancer
 	budgets   []*lb.Budget
+	hedges    []*lb.Hedge
 	latencies []time.Duration
 	calls     int
 	errors    []time.Duration // when they happened
@@ -60,7 +62,8 @@ type request struct {
 	client int
 	since  time.Duration
 	call   lb.Call
-	tries  int
+	tries  []*try
+	open   int // tries
 }
 
 type try struct {
@@ -132,7 +135,9 @@ func (s *simulation) run(seed uint64) report {
 		for i, ep := range b.Endpoints() {
 			ep.Attach(s.servers[i])
 		}
-		s.balancers, s.budgets = append(s.balancers, b), append(s.budgets, &lb.Budget{})
+		budget := &lb.Budget{}
+		s.balancers, s.budgets = append(s.balancers, b), append(s.budgets, budget)
+		s.hedges = append(s.hedges, &lb.Hedge{Budget: budget})
 	}
 	s.arrive()
 	for len(s.events) > 0 {
@@ -168,17 +173,25 @@ func (s *simulation) arrive() {
 	r := &request{client: int(s.random() % uint64(s.clients)), since: s.now()}
 	s.budgets[r.client].Call()
 	s.send(r)
+	if delay, ok := s.hedges[r.client].Delay(); s.hedge && ok {
+		s.in(delay, func() {
+			if r.open == 1 && s.hedges[r.client].Spend() {
+				s.send(r)
+			}
+		})
+	}
 	s.in(s.exponential(float64(time.Second)/s.rate), s.arrive)
 }
 
 func (s *simulation) send(r *request) {
-	r.tries++
+	r.open++
 	s.sent++
 	picked, err := s.balancers[r.client].Pick(&r.call)
 	if err != nil {
 		panic(err)
 	}
 	t := &try{request: r, picked: picked, sent: s.now()}
+	r.tries = append(r.tries, t)
 	r.call.Tried = append(r.call.Tried, picked.Endpoint)
 	sv := picked.Endpoint.Attached().(*server)
 	if sv.fails {
@@ -220,6 +233,7 @@ func (s *simulation) end(t *try, answered bool) {
 		return
 	}
 	t.over = true
+	t.open--
 	outcome := lb.Outcome{Deadline: s.patient}
 	if !answered {
 		outcome.Result = lb.Failure
@@ -227,12 +241,26 @@ func (s *simulation) end(t *try, answered bool) {
 	t.picked.Done(outcome)
 	switch {
 	case answered:
+		s.hedges[t.client].Observe(s.now() - t.since)
+		s.cancel(t.request)
 		s.count(t.request)
-	case s.retry && t.tries < 3 && (!s.budget || s.budgets[t.client].Spend()):
+	case t.open > 0: // another one is under way
+	case s.retry && len(t.tries) < 3 && (!s.budget || s.budgets[t.client].Spend()):
 		s.send(t.request)
 	default:
 		if s.count(t.request) {
 			s.errors = append(s.errors, s.now())
+		}
+	}
+}
+
+// cancel ends the tries that lost.
+func (s *simulation) cancel(r *request) {
+	for _, t := range r.tries {
+		if !t.over {
+			t.over = true
+			r.open--
+			t.picked.Done(lb.Outcome{Result: lb.Ignored})
 		}
 	}
 }
@@ -372,6 +400,28 @@ func TestRetriesHideACopyThatFailsAtOnce(t *testing.T) {
 	})
 	if r.errors > 0 {
 		t.Errorf("%.3f %% errors, want none", 100*r.errors)
+	}
+}
+
+func TestHedgingHidesPauses(t *testing.T) {
+	in := func(name string, hedge bool) report {
+		return simulate(t, name, simulation{
+			policy: lb.PeakEWMA, clients: 10, rate: 0.4 * full(10), lasts: 20 * time.Second, warm: 3 * time.Second,
+			hedge: hedge, cancels: true,
+			servers: fleet(10, func(i int, s *server) {
+				s.pause = func(now time.Duration) time.Duration { // one every ten seconds
+					since := (now + time.Duration(i)*time.Second) % (10 * time.Second)
+					return max(100*time.Millisecond-since, 0)
+				}
+			}),
+		})
+	}
+	without, with := in("without", false), in("with hedging", true)
+	if r := float64(with.p999) / float64(without.p999); r > 0.7 {
+		t.Errorf("p99.9: %.2f of what it is without", r)
+	}
+	if with.sent > 1.06 {
+		t.Errorf("sent %.3f times", with.sent)
 	}
 }
 
