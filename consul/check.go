@@ -28,8 +28,8 @@ const wordPrefix = "adsum:"
 
 func wordID(status, serviceID string) string { return wordPrefix + status + ":" + serviceID }
 
-// Status of checks as Consul writes them; warning and critical are also ours.
-const forLife = "87600h" // the TTL of a check that is not to run out
+// forLife is the TTL of a check that is not to run out.
+const forLife = "87600h"
 
 // heartbeat is the check by which an owner shows that it lives. It is passing
 // whatever the instance's health, so that the agent does not remove a record

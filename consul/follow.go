@@ -116,11 +116,7 @@ var errAskAgain = errors.New("ask again from the beginning")
 // heartbeat whether it still knows what it did: one that lost its memory
 // would let the question rest until its index has caught up.
 func (r *Registry) wait(ctx context.Context, f follower, index uint64) answer {
-	patience := r.opts.Timeout
-	if index > 0 {
-		patience += longPoll + longPoll/16
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, longPoll+longPoll/16+r.opts.Timeout)
 	answers := make(chan answer, 1)
 	go func() {
 		q := r.reading(query(ctx))
@@ -153,13 +149,12 @@ func (r *Registry) attend(ctx context.Context, f follower, index uint64, answers
 		case <-due.C:
 			f.emit()
 		case <-pulse.C:
-			if index == 0 {
-				continue // the question itself is answered at once
-			}
 			now, err := r.feel(ctx, f)
 			switch {
 			case err != nil:
 				return answer{err: fmt.Errorf("%w: %w", adsum.ErrSilent, err)}, false
+			case index == 0: // a long answer takes its time
+				continue
 			case now > index:
 				behind++ // the answer may be on its way
 			default:

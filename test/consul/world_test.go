@@ -34,6 +34,9 @@ func open(t testing.TB, agents []string, options ...string) adsum.Registry {
 	query := url.Values{"heartbeat": {"1s"}, "timeout": {"2s"}}
 	for _, option := range options {
 		k, v, _ := strings.Cut(option, "=")
+		if k != "tag" { // which may be repeated
+			query.Del(k)
+		}
 		query.Add(k, v)
 	}
 	r, err := consul.Open("consul://" + strings.Join(agents, ",") + "?" + query.Encode())
