@@ -7,13 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/adsum-go/adsum/test/servers"
 )
 
 func TestTheCommandRegistersListsAndWatches(t *testing.T) {
 	t.Parallel()
-	srv := servers.StartEureka(t, servers.EurekaOptions{})
+	srv := sharedServer(t)
 	adsum := filepath.Join(t.TempDir(), "adsum")
 	build := exec.Command("go", "build", "-o", adsum, ".")
 	build.Dir = filepath.Join("..", "..", "cmd", "adsum")
@@ -21,16 +19,16 @@ func TestTheCommandRegistersListsAndWatches(t *testing.T) {
 		t.Fatalf("build the command: %v: %s", err, out)
 	}
 	registry := "eureka+" + srv.URLs()[0] + quick
-	watch := lines(t, adsum, "--registry", registry, "watch", "book")
-	lines(t, adsum, "--registry", registry, "register", "--name", "book", "--addr", "10.0.0.1:1")
+	watch := lines(t, adsum, "--registry", registry, "watch", "commanded")
+	lines(t, adsum, "--registry", registry, "register", "--name", "commanded", "--addr", "10.0.0.1:1")
 	for line := range watch {
 		if strings.Contains(line, "10.0.0.1:1") {
 			break
 		}
 	}
-	for _, c := range [][]string{{"instances", "book"}, {"services"}, {"resolve", "book"}} {
+	for _, c := range [][]string{{"instances", "commanded"}, {"services"}, {"resolve", "commanded"}} {
 		out, err := exec.CommandContext(soon(t), adsum, append([]string{"--registry", registry}, c...)...).CombinedOutput()
-		if want := map[bool]string{true: "book", false: "10.0.0.1:1"}[c[0] == "services"]; err != nil || !strings.Contains(string(out), want) {
+		if want := map[bool]string{true: "commanded", false: "10.0.0.1:1"}[c[0] == "services"]; err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("%v: %v, %s", c, err, out)
 		}
 	}

@@ -16,15 +16,15 @@ import (
 
 func TestNamesThatDifferOnlyInCaseAreRefused(t *testing.T) {
 	t.Parallel()
-	srv := servers.StartEureka(t, servers.EurekaOptions{})
+	srv := sharedServer(t)
 	r := open(t, srv)
-	keep(t, r, adsum.Instance{Service: "Book", Addr: "10.0.0.1:1"})
-	_, err := r.Register(soon(t), book(2), adsum.RegisterOptions{TTL: ttl})
-	if !errors.Is(err, adsum.ErrInvalid) || !strings.Contains(err.Error(), "Book") {
-		t.Errorf("registering book beside Book: %v", err)
+	keep(t, r, adsum.Instance{Service: "Cased", Addr: "10.0.0.1:1"})
+	_, err := r.Register(soon(t), copyOf("cased", 2), adsum.RegisterOptions{TTL: ttl})
+	if !errors.Is(err, adsum.ErrInvalid) || !strings.Contains(err.Error(), "Cased") {
+		t.Errorf("registering cased beside Cased: %v", err)
 	}
-	sees(t, look(t, r, "Book"), "Book", has("10.0.0.1:1"))
-	sees(t, look(t, r, "book"), "that book is another", func(s *adsum.Snapshot) bool {
+	sees(t, look(t, r, "Cased"), "Cased", has("10.0.0.1:1"))
+	sees(t, look(t, r, "cased"), "that cased is another", func(s *adsum.Snapshot) bool {
 		return s.Known() && len(s.Instances) == 0 && len(s.Skipped) == 1
 	})
 }
@@ -121,7 +121,7 @@ func TestSelfPreservationKeepsTheDeadAndThatIsDeclared(t *testing.T) {
 
 func TestWhatForeignProgramsRegisterIsListed(t *testing.T) {
 	t.Parallel()
-	srv := servers.StartEureka(t, servers.EurekaOptions{})
+	srv := sharedServer(t)
 	raw := rawEureka{srv.URLs()[0]}
 	for _, body := range []string{
 		// Spring Cloud, go-kit (fargo) and Python's py-eureka-client.

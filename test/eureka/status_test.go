@@ -11,9 +11,8 @@ import (
 
 func TestEveryStatusReachesForeignProgramsAndNoneSticks(t *testing.T) {
 	t.Parallel()
-	for _, netflix := range []bool{false, true} {
-		srv := servers.StartEureka(t, servers.EurekaOptions{Netflix: netflix})
-		raw, in := rawEureka{srv.URLs()[0]}, book(1)
+	for _, srv := range []*servers.Eureka{sharedServer(t), servers.StartEureka(t, servers.EurekaOptions{Netflix: true})} {
+		raw, in := rawEureka{srv.URLs()[0]}, copyOf("status", 1)
 		reg := keep(t, open(t, srv), in)
 		for _, step := range []struct {
 			status             adsum.Status
@@ -31,8 +30,8 @@ func TestEveryStatusReachesForeignProgramsAndNoneSticks(t *testing.T) {
 				t.Fatal(err)
 			}
 			awaits(t, reg, func(s adsum.RegistrationState) bool { return s.Published.Status == step.status })
-			if got := raw.stored(t, "book", in.Addr); got.Status != step.stored || got.OverriddenStatus != step.overridden {
-				t.Errorf("netflix %t: %s is stored as %s, overridden %s; want %s, %s", netflix, step.status, got.Status, got.OverriddenStatus, step.stored, step.overridden)
+			if got := raw.stored(t, "status", in.Addr); got.Status != step.stored || got.OverriddenStatus != step.overridden {
+				t.Errorf("%s: %s is stored as %s, overridden %s; want %s, %s", raw.base, step.status, got.Status, got.OverriddenStatus, step.stored, step.overridden)
 			}
 		}
 		if lost := reg.State().Lost; lost > 0 {
@@ -43,25 +42,25 @@ func TestEveryStatusReachesForeignProgramsAndNoneSticks(t *testing.T) {
 
 func TestAProgramThatDiedDrainingStartsPassing(t *testing.T) {
 	t.Parallel()
-	srv := servers.StartEureka(t, servers.EurekaOptions{})
-	in := book(1)
+	srv := sharedServer(t)
+	in := copyOf("died", 1)
 	in.Status = adsum.Draining
 	dead := adsumtest.StartPublisher(t, "eureka+"+srv.URLs()[0]+quick, in, ttl)
-	view := look(t, open(t, srv), "book")
+	view := look(t, open(t, srv), "died")
 	sees(t, view, "it draining", is(in.Addr, adsum.Draining, ""))
 	dead.Kill()
-	keep(t, open(t, srv), book(1))
+	keep(t, open(t, srv), copyOf("died", 1))
 	sees(t, view, "it passing", is(in.Addr, adsum.Passing, ""))
 }
 
 func TestAnOperatorsWordInEurekaWins(t *testing.T) {
 	t.Parallel()
-	srv := servers.StartEureka(t, servers.EurekaOptions{})
-	raw, in := rawEureka{srv.URLs()[0]}, book(1)
+	srv := sharedServer(t)
+	raw, in := rawEureka{srv.URLs()[0]}, copyOf("operated", 1)
 	reg := keep(t, open(t, srv), in)
-	view := look(t, open(t, srv), "book")
+	view := look(t, open(t, srv), "operated")
 	sees(t, view, "it", is(in.Addr, adsum.Passing, ""))
-	path := "/apps/BOOK/book:" + in.Addr + "/status?value="
+	path := "/apps/OPERATED/operated:" + in.Addr + "/status?value="
 	if err := raw.do(soon(t), http.MethodPut, path+"OUT_OF_SERVICE", ""); err != nil {
 		t.Fatal(err)
 	}

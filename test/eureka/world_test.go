@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,34 @@ import (
 
 func TestMain(m *testing.M) {
 	adsumtest.Publisher(eureka.Open)
-	adsumtest.VerifyNoLeaks(m)
+	adsumtest.VerifyNoLeaks(m, adsumtest.AfterTests(stopShared))
+}
+
+// shared is one server for all tests that do it no harm, each with a service
+// of its own. It is started when first needed.
+var shared struct {
+	sync.Mutex
+	srv *servers.Eureka
+}
+
+func sharedServer(t testing.TB) *servers.Eureka {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.srv == nil {
+		srv, err := servers.NewEureka(servers.EurekaOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.srv = srv
+	}
+	return shared.srv
+}
+
+func stopShared() {
+	if shared.srv != nil {
+		_ = shared.srv.Close() // this process ends, and its children with it
+	}
 }
 
 func openURL(t testing.TB, rawURL string) adsum.Registry {
@@ -128,8 +156,10 @@ const ttl = 3 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func book(port int) adsum.Instance {
-	return adsum.Instance{Service: "book", Addr: fmt.Sprintf("10.0.0.1:%d", port)}
+func book(port int) adsum.Instance { return copyOf("book", port) }
+
+func copyOf(service string, port int) adsum.Instance {
+	return adsum.Instance{Service: service, Addr: fmt.Sprintf("10.0.0.1:%d", port)}
 }
 
 // keep registers as a program does, and waits until it is done.
