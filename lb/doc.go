@@ -33,5 +33,7 @@
 //
 // [Retry] sends a call again where that is safe, each time to an endpoint that
 // the call did not try yet. What is safe, only the transport can tell; it says
-// so by a [Verdict].
+// so by a [Verdict]. A [Budget] keeps retries from multiplying an overload.
+// [Hedged] sends a call again while the first try is still under way, when that
+// takes longer than nearly all others did.
 package lb
