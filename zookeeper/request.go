@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -34,8 +35,8 @@ func requestOnce[T any](ctx context.Context, s *session, call func(*zk.Conn) (T,
 // waitFor calls the library in a goroutine of its own, which ends at the
 // latest with the session.
 func waitFor[T any](ctx context.Context, s *session, down <-chan struct{}, call func(*zk.Conn) (T, error)) (none T, _ error) {
-	ctx, cancel := context.WithTimeout(ctx, s.r.opts.Timeout)
-	defer cancel()
+	limit := time.NewTimer(s.r.opts.Timeout)
+	defer limit.Stop()
 	type answer struct {
 		value T
 		err   error
@@ -57,6 +58,20 @@ func waitFor[T any](ctx context.Context, s *session, down <-chan struct{}, call 
 		return none, context.Cause(s.ctx)
 	case <-ctx.Done():
 		return none, fmt.Errorf("no answer: %w", ctx.Err())
+	case <-limit.C:
+		s.drop(down)
+		return none, fmt.Errorf("no answer within %v: %w", s.r.opts.Timeout, context.DeadlineExceeded)
+	}
+}
+
+// drop breaks a connection on which nothing is answered, so that another
+// server is tried. The library would wait for two thirds of the session.
+func (s *session) drop(down <-chan struct{}) {
+	s.mu.Lock()
+	w, same := s.wire, s.up && s.down == down
+	s.mu.Unlock()
+	if same {
+		_ = w.Close() // the library reads the end of it
 	}
 }
 

@@ -27,6 +27,7 @@ type view struct {
 	public, records, overrides *shelf
 	merged                     []*adsum.Instance // sorted by id
 	stale                      bool              // merged is
+	number                     int64             // of the public directory; see numbered
 }
 
 // shelf is one of the three directories of a service.
@@ -35,7 +36,6 @@ type shelf struct {
 	private bool
 	denied  bool  // there is no right to it
 	pzxid   int64 // of the list that was read; 0 if there is no directory
-	number  int64 // see numbered
 	cards   map[string]card
 }
 
@@ -160,8 +160,10 @@ func (v *view) reshelve(ctx context.Context, shelf *shelf, changed map[string]bo
 			return err
 		}
 		shelf.compare(dir, again)
-		if shelf.number, err = v.s.numbered(ctx, shelf.path, dir); err != nil {
-			return err
+		if shelf == v.public {
+			if v.number, err = v.s.numbered(ctx, shelf.path, dir); err != nil {
+				return err
+			}
 		}
 	}
 	return v.fetch(ctx, shelf, slices.Sorted(maps.Keys(again)))
@@ -272,7 +274,7 @@ func (v *view) prove(ctx context.Context) (missed map[string]bool, err error) {
 
 func (v *view) emit() {
 	v.merge()
-	listing := adsum.Listing{Instances: slices.Clone(v.merged), Sequence: uint64(v.public.number)}
+	listing := adsum.Listing{Instances: slices.Clone(v.merged), Sequence: uint64(v.number)}
 	for _, shelf := range v.shelves() {
 		for name, c := range shelf.cards {
 			if c.bad != nil {
