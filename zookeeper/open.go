@@ -47,6 +47,7 @@ func Open(rawURL string) (adsum.Registry, error) {
 		if opts.ACL, err = parseACL(acl); err != nil {
 			return nil, err
 		}
+		u.Query.Set("acl", "***") // it may hold hashes of passwords
 	}
 	for key, target := range map[string]*time.Duration{"dial-timeout": &opts.DialTimeout, "timeout": &opts.Timeout, "heartbeat": &opts.Heartbeat} {
 		if *target, err = duration(u, key); err != nil {

@@ -19,7 +19,7 @@ func TestOpenNeedsNoRegistry(t *testing.T) {
 	for _, url := range []string{
 		"zk://127.0.0.1:1/services",
 		"zk:///services",
-		"zk://a,b:2181,[::1]/services?codec=kratos&chroot=/team&acl=auth::cdrwa,world:anyone:r&timeout=2s&heartbeat=1s&dial-timeout=3s",
+		"zk://a,b:2181,[::1]/services?codec=kratos&chroot=/team&acl=auth::cdrwa,digest:bob:secret:r&timeout=2s&heartbeat=1s&dial-timeout=3s",
 		"zk://user:secret@127.0.0.1:1/services?tls=true",
 		"zk://user@127.0.0.1:1/services?password-file=/nowhere",
 		"zk://127.0.0.1:1/services?ca-file=/nowhere&cert-file=a&key-file=b&server-name=zk.example",
