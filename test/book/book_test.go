@@ -1,12 +1,13 @@
 //go:build unix
 
-// Package book_test runs the programs of examples/book as processes, on a
-// real etcd.
+// Package book_test runs the programs of examples/book, and the command, as
+// processes on a real etcd.
 package book_test
 
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,18 +29,26 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "adsum-book-")
 	if err == nil {
 		programs = dir
-		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./book/server-grpc", "./book/server-kit", "./book/client-grpc", "./book/client-kit")
-		build.Dir = "../../examples"
-		var out []byte
-		if out, err = build.CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w: %s", err, out)
-		}
+		err = errors.Join(
+			build("../../examples", "./book/server-grpc", "./book/server-kit", "./book/client-grpc", "./book/client-kit"),
+			build("../../cmd/adsum", "."))
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "build the examples:", err)
+		fmt.Fprintln(os.Stderr, "build the programs:", err)
 		os.Exit(1)
 	}
 	adsumtest.VerifyNoLeaks(m, adsumtest.AfterTests(func() { os.RemoveAll(dir) }))
+}
+
+// build builds programs of the module in dir.
+func build(dir string, packages ...string) error {
+	args := append([]string{"build", "-o", programs + string(filepath.Separator)}, packages...)
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 // bookServer is one of the server programs, running.

@@ -2,7 +2,10 @@ package cli_test
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -234,5 +237,63 @@ func TestCallSendsHeadersAndBodiesOverHTTP(t *testing.T) {
 	b.terminal = true
 	if r := b.run("call", "web", "/"); strings.Contains(r.out, "\x1b\n") || !strings.Contains(r.out, `\x1b`) {
 		t.Errorf("on a terminal: %q", r.out)
+	}
+}
+
+func TestCallTrustsWhatItIsToldTo(t *testing.T) {
+	b := newBench(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	b.register(adsum.Instance{Service: "web", Addr: server.Listener.Addr().String()})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(ca, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		code int
+		args string
+		says string
+	}{
+		{0, "--tls-ca " + ca + " --tls-name example.com", "answered 200"},
+		{0, "--tls-insecure", "answered 200"},
+		{2, "--tls-ca " + ca, "certificate is valid for"},
+		{2, "--tls --tls-name example.com", "unknown authority"},
+		{1, "--tls-cert " + ca, "--tls-cert and --tls-key"},
+		{1, "--tls-ca /dev/null", "no certificate in"},
+	} {
+		r := b.run(append([]string{"call", "web", "/"}, strings.Fields(step.args)...)...)
+		if r.code != step.code || !strings.Contains(r.err, step.says) {
+			t.Errorf("%s: exit %d, stderr %q", step.args, r.code, r.err)
+		}
+	}
+}
+
+func TestCallIsTriedElsewhereOnlyWhereThatIsSafe(t *testing.T) {
+	b := newBench(t)
+	b.serveWeb(func(w http.ResponseWriter, _ *http.Request) {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			conn.Close() // it may have done what it was asked to, or not
+		}
+	})
+	b.serveWeb(func(http.ResponseWriter, *http.Request) {})
+	for _, step := range []struct {
+		args   string
+		failed int
+	}{
+		{"-d order", 2},
+		{"-d order --idempotent", 0},
+		{"-d order --idempotent --retries 0", 2},
+		{"-X GET", 0},
+	} {
+		doc := b.run(append([]string{"call", "web", "/", "-n", "4", "-o", "json"}, strings.Fields(step.args)...)...).callDocument(t)
+		failed := 0
+		for _, s := range doc.Spread {
+			failed += s.Failed
+		}
+		if failed != step.failed {
+			t.Errorf("%s: %d failed, want %d: %+v", step.args, failed, step.failed, doc)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 
@@ -35,6 +36,7 @@ func isStatus(err error) bool {
 // failureCode is the exit code for one call.
 func failureCode(a caller.Answer) int {
 	var op *net.OpError
+	var distrust *tls.CertificateVerificationError
 	switch {
 	case a.Err == nil:
 		return exitOK
@@ -42,7 +44,7 @@ func failureCode(a caller.Answer) int {
 		return exitNotFound
 	case errors.Is(a.Err, context.DeadlineExceeded), status.Code(a.Err) == codes.DeadlineExceeded:
 		return exitTimeout
-	case errors.As(a.Err, &op) && op.Op == "dial", status.Code(a.Err) == codes.Unavailable && a.Copy.ID == "":
+	case errors.As(a.Err, &op) && op.Op == "dial", errors.As(a.Err, &distrust), status.Code(a.Err) == codes.Unavailable && a.Copy.ID == "":
 		return exitConnect
 	}
 	return exitFailed
