@@ -12,19 +12,19 @@ func report(r results, p plan, contenders []peers.Contender) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Performance
 
-Written by %[1]s%[2]s%[1]s; do not edit it. Every figure is the median of
-several rounds, and every ratio the median of the ratios within a round, where
-the libraries take turns; ours is 1, and above it is slower. Trust the ratios:
-the times are those of
+Written by %[1]s%[2]s%[1]s; do not edit it. The libraries take turns, in an order that
+is another one in every round. What stays in memory is given by its best round,
+since what else a machine does only adds; whole calls by the median of the
+rounds, and their ratios by the median of those within a round. Ours is 1, and
+above it is slower. Trust the ratios, and on a busy machine not those on two
+cores: who has to wait for the other core is spared it there. Measured on
 
 - %[3]s; load average at the end %[4]s
 - %[5]s
 
 `, "`", p.command, machine(), load(), versions())
 
-	section(&b, "Targets", `What this library promised itself before it was written. The times of single
-picks are those of the best round on one core: what else the machine does only
-adds.`, targetTable(r))
+	section(&b, "Targets", `What this library promised itself before it was written.`, targetTable(r))
 	section(&b, "One pick", `One pick, and saying that the call is over, among 10, 1000 and 10 000
 endpoints, on one core and on two; the time is that of the whole machine for one
 pick, so that a policy that scales is twice as fast on two. Go-kit and Kitex
@@ -42,7 +42,7 @@ grpc-go; go-zero and Kratos forget it.`, sizesTable(r, contenders, "Replace", "n
 with gRPC's balancers they become connected one after the other; go-kit, Kratos
 and Kitex keep no connections.`, sizesTable(r, contenders, "ColdStart", "cpu-ns/op"))
 	section(&b, "A gRPC call", `A unary call over loopback, 32 callers and 4 servers in one process, our
-retries on. Throughput is in relation to grpc-go's round_robin.`, callTable(r, "Unary", "grpc-go", unaries))
+retries on. Throughput is in relation to grpc-go's round_robin: more is better.`, callTable(r, "Unary", "grpc-go", unaries))
 	section(&b, "An HTTP request", `The same with GET. The tuned client of the standard library keeps 256 idle
 connections to a server and goes to one server after the other.`, callTable(r, "HTTP", "net-http_tuned", requests))
 	return strings.TrimSuffix(b.String(), "\n")

@@ -40,6 +40,13 @@ func (r results) best(k key) (float64, bool) {
 	return slices.Min(r[k]), true
 }
 
+// bestRatio compares the best rounds of two.
+func (r results) bestRatio(a, b key) (float64, bool) {
+	first, ok := r.best(a)
+	second, known := r.best(b)
+	return first / second, ok && known
+}
+
 // ratio is the median, over the rounds in which both were measured, of the
 // first by the second.
 func (r results) ratio(a, b key) (float64, bool) {

@@ -46,16 +46,16 @@ func (t table) withoutEmptyColumns() table {
 	return t
 }
 
-// cell is a median, and how it compares with ours.
+// cell is the best round, and how it compares with ours.
 func (r results) cell(k, ours key) string {
-	value, ok := r.median(k)
+	value, ok := r.best(k)
 	if !ok {
 		return ""
 	}
 	if k == ours {
 		return nanoseconds(value)
 	}
-	ratio, ok := r.ratio(k, ours)
+	ratio, ok := r.bestRatio(k, ours)
 	if !ok {
 		return nanoseconds(value)
 	}
