@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -156,7 +155,10 @@ func (f *Factory) open(ctx context.Context, call *callFlags, config caller.Confi
 		return nil, err
 	}
 	dir := adsum.NewDirectory(registry, adsum.WithLogger(f.Logger()))
-	t := &target{close: func() { errors.Join(dir.Close(), registry.Close()) }}
+	t := &target{close: func() {
+		dir.Close()
+		registry.Close()
+	}}
 	if err = f.openIn(ctx, t, dir, call, config); err == nil && spread {
 		f.connect(ctx, t)
 	}
