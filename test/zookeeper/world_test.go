@@ -218,24 +218,6 @@ func (w *watch) next(t testing.TB, what string, ok func(adsum.Listing) bool) ads
 	}
 }
 
-// fails waits for the end of the watch.
-func (w *watch) fails(t testing.TB, want error) {
-	t.Helper()
-	ctx := soon(t)
-	for {
-		select {
-		case <-w.listings:
-		case err := <-w.err:
-			if want != nil && !errors.Is(err, want) || err == nil {
-				t.Fatalf("the watch ended with %v, want %v", err, want)
-			}
-			return
-		case <-ctx.Done():
-			t.Fatal("the watch did not end")
-		}
-	}
-}
-
 func size(n int) func(adsum.Listing) bool {
 	return func(l adsum.Listing) bool { return len(l.Instances) == n }
 }
