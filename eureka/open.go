@@ -85,12 +85,11 @@ func open(rawURL string, now func() time.Time) (*Registry, error) {
 	if dialTimeout == 0 {
 		dialTimeout = defaultTimeout
 	}
-	opts.Transport = newTransport(t, dialTimeout)
 	all, err := serversOf(u)
 	if err != nil {
 		return nil, err
 	}
-	return newRegistry(all, u.String(), opts), nil
+	return newRegistry(all, u.String(), newTransport(t, dialTimeout), opts), nil
 }
 
 func options(u *adsum.URL) (Options, error) {

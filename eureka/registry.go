@@ -27,8 +27,9 @@ type Options struct {
 	// [adsum.ErrDenied].
 	User     string
 	Password func() (string, error)
-	// Transport makes the requests. nil is one of this registry's own, which
-	// Close closes. Another one must speak gzip, as [http.Transport] does.
+	// Transport makes the requests. nil is one of this registry's own. Another
+	// stays the program's to close, and must speak gzip, as [http.Transport]
+	// does.
 	Transport http.RoundTripper
 
 	// PreferIP takes what foreign programs register as ipAddr for their
@@ -89,6 +90,7 @@ func (o *Options) withDefaults() {
 // methods are safe for concurrent use.
 type Registry struct {
 	client  *http.Client
+	own     *http.Transport // of client, if it is ours to close
 	servers servers
 	clock   clock
 	opts    Options
@@ -134,7 +136,11 @@ func New(baseURLs []string, opts Options) (*Registry, error) {
 	for i, s := range all {
 		names[i] = s.String()
 	}
-	return newRegistry(all, strings.Join(names, ","), opts), nil
+	var transport *http.Transport
+	if opts.Transport == nil {
+		transport = newTransport(&trust{}, defaultTimeout)
+	}
+	return newRegistry(all, strings.Join(names, ","), transport, opts), nil
 }
 
 func parseServer(text string) (*server, error) {
@@ -147,10 +153,12 @@ func parseServer(text string) (*server, error) {
 	return &server{base: base, user: u.User}, nil
 }
 
-func newRegistry(all []*server, name string, opts Options) *Registry {
+// newRegistry makes a registry on a transport of its own, or without one on
+// that of the options.
+func newRegistry(all []*server, name string, own *http.Transport, opts Options) *Registry {
 	opts.withDefaults()
-	if opts.Transport == nil {
-		opts.Transport = newTransport(nil, opts.Timeout)
+	if own != nil {
+		opts.Transport = own
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Registry{
@@ -160,6 +168,7 @@ func newRegistry(all []*server, name string, opts Options) *Registry {
 			// the address.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		own:     own,
 		servers: servers{all: all, failed: map[*server]time.Time{}},
 		clock:   clock{now: opts.Now},
 		memory:  memory{services: map[string]*remembered{}},
@@ -203,7 +212,9 @@ func (r *Registry) Close() error {
 	r.mu.Unlock()
 	r.cancel()
 	r.wg.Wait()
-	r.client.CloseIdleConnections()
+	if r.own != nil {
+		r.own.CloseIdleConnections()
+	}
 	return nil
 }
 

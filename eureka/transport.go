@@ -8,14 +8,10 @@ import (
 )
 
 // newTransport makes connections of this registry's own, so that closing it
-// leaves none behind. trust is nil for plain ones. It asks for gzip, which
-// makes a list thirty times smaller, and without which Netflix' server
-// refuses to answer.
+// leaves none behind. It asks for gzip, without which Netflix' server refuses
+// to answer.
 func newTransport(t *trust, dialTimeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
-	if t == nil {
-		t = &trust{} // for a server that is named with https all the same
-	}
 	return &http.Transport{
 		DialContext: dialer.DialContext,
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -46,6 +46,7 @@ func TestFiveThousandInstancesOfOneServiceAreFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close() })
+	t.Cleanup(transport.CloseIdleConnections)
 	started := time.Now()
 	view := look(t, r, "book")
 	sees(t, view, "all", func(s *adsum.Snapshot) bool { return len(s.Instances) == all && len(s.Skipped) == 0 })
