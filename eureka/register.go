@@ -24,7 +24,7 @@ func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.R
 		return nil, err
 	}
 	l := newLease(r, in, opts)
-	err := r.onlySpelling(ctx, in.Service, opts.Claim)
+	err := r.onlySpelling(ctx, in, opts.Claim)
 	if err == nil {
 		l.claim, err = l.publish(ctx, in)
 	}
@@ -46,23 +46,29 @@ func (r *Registry) Validate(in adsum.Instance) error {
 }
 
 // onlySpelling refuses a first claim under a name that is in use in another
-// case. A list that cannot be had is no reason to refuse; watchers leave such
-// instances out as well.
-func (r *Registry) onlySpelling(ctx context.Context, service string, claim adsum.Claim) error {
+// case. A list that cannot be had, or not soon, is no reason to refuse;
+// watchers leave such instances out as well.
+func (r *Registry) onlySpelling(ctx context.Context, in adsum.Instance, claim adsum.Claim) error {
 	if claim.Incarnation != 0 {
 		return nil
 	}
+	if held, err := r.look(ctx, in.Service, in.ID); err != nil || held != nil {
+		return err // nobody to ask, or it is a known one's
+	}
+	service := in.Service
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout/2) // before the server counts as failed
+	defer cancel()
 	a, err := r.call(ctx, request{method: http.MethodGet, path: appPath(service), list: true})
 	if err != nil || a.missing() {
-		return ignoreCold(err)
+		return nil
 	}
 	var list struct {
 		Application struct {
 			Instance instances `json:"instance"`
 		} `json:"application"`
 	}
-	if err := json.Unmarshal(a.body, &list); err != nil {
-		return notJSON(a.body, err)
+	if json.Unmarshal(a.body, &list) != nil {
+		return nil
 	}
 	for _, raw := range list.Application.Instance {
 		l, err := parse(raw)
@@ -76,13 +82,6 @@ func (r *Registry) onlySpelling(ctx context.Context, service string, claim adsum
 		}
 	}
 	return nil
-}
-
-func ignoreCold(err error) error {
-	if errors.Is(err, errCold) {
-		return nil
-	}
-	return err
 }
 
 // instancePath is where this library's record of an instance lies.

@@ -51,7 +51,7 @@ func TestFiveThousandInstancesOfOneServiceAreFollowed(t *testing.T) {
 	view := look(t, r, "book")
 	sees(t, view, "all", func(s *adsum.Snapshot) bool { return len(s.Instances) == all && len(s.Skipped) == 0 })
 	t.Logf("first snapshot of %d instances: %v, %d KiB on the wire", all, time.Since(started), received.Load()>>10)
-	keep(t, open(t, srv), book(9))
+	keep(t, open(t, srv), book(9)) // without waiting for the list, if that takes long
 	sees(t, view, "one more", func(s *adsum.Snapshot) bool { return len(s.Instances) == all+1 })
 }
 
