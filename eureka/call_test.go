@@ -76,7 +76,7 @@ func TestOnlyAnAnswerIsAListing(t *testing.T) {
 		"no password":                  {says(401, ""), -1, adsum.ErrDenied, "401"},
 		"a failing server":             {says(503, page), -1, nil, "503"},
 		"another page":                 {says(200, page), -1, nil, "base path"},
-		"another redirect":             {http.RedirectHandler("http://elsewhere/", 302).ServeHTTP, -1, nil, "302"},
+		"another redirect":             {http.RedirectHandler("http://elsewhere/", http.StatusFound).ServeHTTP, -1, nil, "302"},
 		"something else":               {says(200, `{"x":1}`), -1, nil, "base path"},
 		"half an answer":               {says(200, oneUser[:100]), -1, nil, "JSON"},
 		"nothing":                      {says(200, ""), -1, nil, "JSON"},
