@@ -143,3 +143,30 @@ func TestMissingJavaToolsAreNamedWithTheCommandThatInstallsThem(t *testing.T) {
 		}
 	}
 }
+
+func TestAMissingPythonIsNamedWithTheCommandThatInstallsIt(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := pythonTools(t.Context(), &progress{product: "fake", mu: new(sync.Mutex), w: &bytes.Buffer{}})
+	if err == nil {
+		t.Fatal("found on an empty PATH")
+	}
+	for _, part := range []string{"version " + minPython, "ensurepip", "apt-get install python3-venv", "brew install python"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %q does not say %q", err, part)
+		}
+	}
+}
+
+// Debian's python3 comes without the package that holds pip for new
+// environments.
+func TestAPythonThatMakesNoEnvironmentsIsTakenForMissing(t *testing.T) {
+	dir := t.TempDir()
+	bare := "#!/bin/sh\necho 'ensurepip is not available' >&2\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(dir, "python3"), []byte(bare), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	if python, err := findPython(t.Context()); err == nil {
+		t.Fatalf("took %s", python)
+	}
+}

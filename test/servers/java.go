@@ -72,7 +72,7 @@ func lookForJavaTools(ctx context.Context) (java, maven string, err error) {
 
 func installJavaTools(ctx context.Context, p *progress) error {
 	if apt, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
-		return aptInstall(ctx, p, apt)
+		return aptInstall(ctx, p, apt, func() []string { return debianJavaTools(ctx) })
 	}
 	if brew, err := exec.LookPath("brew"); err == nil && os.Geteuid() != 0 {
 		return p.run(ctx, "brew install openjdk maven", exec.CommandContext(ctx, brew, "install", "openjdk", "maven"))
@@ -81,10 +81,7 @@ func installJavaTools(ctx context.Context, p *progress) error {
 		"`apt-get update && apt-get install openjdk-17-jdk-headless maven`, on macOS `brew install openjdk maven`")
 }
 
-func aptInstall(ctx context.Context, p *progress, apt string) error {
-	if err := p.run(ctx, "apt-get update", exec.CommandContext(ctx, apt, "update")); err != nil {
-		return err
-	}
+func debianJavaTools(ctx context.Context) []string {
 	jdk := "default-jdk-headless"
 	for _, version := range []string{"openjdk-17-jdk-headless", "openjdk-21-jdk-headless"} {
 		if exec.CommandContext(ctx, "apt-cache", "show", version).Run() == nil {
@@ -92,9 +89,7 @@ func aptInstall(ctx context.Context, p *progress, apt string) error {
 			break
 		}
 	}
-	install := exec.CommandContext(ctx, apt, "install", "-y", "--no-install-recommends", jdk, "maven")
-	install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	return p.run(ctx, "apt-get install "+jdk+" maven", install)
+	return []string{jdk, "maven"}
 }
 
 // A prepared Java server's folder holds its jars and two files beside them:

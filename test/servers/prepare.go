@@ -14,7 +14,7 @@ import (
 
 // artifacts lists what can be prepared.
 func artifacts() []*artifact {
-	return []*artifact{etcdArtifact, consulArtifact, zookeeperArtifact, eurekaArtifact, netflixArtifact, curatorArtifact}
+	return []*artifact{etcdArtifact, consulArtifact, zookeeperArtifact, eurekaArtifact, netflixArtifact, curatorArtifact, pythonArtifact}
 }
 
 // Products are the names that [Prepare] takes.
