@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/adsum-go/adsum/adsumtest"
+	"github.com/adsum-go/adsum/test/servers"
 )
 
 func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
@@ -30,6 +31,13 @@ func build(t *testing.T, program, modfile string) string {
 		t.Fatalf("build %s with %s: %v\n%s", program, modfile, err, out)
 	}
 	return binary
+}
+
+// startPython runs a script of this folder with the Python that has the
+// registries' clients. A script must not be named like what it imports.
+func startPython(t *testing.T, script string, args ...string) *program {
+	t.Helper()
+	return start(t, servers.Python(t), append([]string{"-u", script}, args...)...)
 }
 
 // program is a running foreign program. It ends when its input does.

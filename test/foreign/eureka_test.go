@@ -1,0 +1,79 @@
+package foreign_test
+
+import (
+	"testing"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/eureka"
+	"github.com/adsum-go/adsum/test/servers"
+)
+
+func TestPythonProgramsSeeWhatWeRegisteredInEureka(t *testing.T) {
+	t.Parallel()
+	seenByEurekaClient(t, false, func(srv *servers.Eureka) *program {
+		return startPython(t, "pyeureka/pyeureka.py", "watch", srv.URLs()[0], "book")
+	})
+}
+
+func TestPythonProgramsSeeWhatWeRegisteredInNetflixEureka(t *testing.T) {
+	t.Parallel()
+	seenByEurekaClient(t, true, func(srv *servers.Eureka) *program {
+		return startPython(t, "pyeureka/pyeureka.py", "watch", srv.URLs()[0], "book")
+	})
+}
+
+// seenByEurekaClient shows our instances, as they come, drain, fail and
+// leave, to a foreign program that prints those that it would call.
+func seenByEurekaClient(t *testing.T, netflix bool, watch func(*servers.Eureka) *program) {
+	t.Helper()
+	srv := startEureka(t, netflix)
+	registry := openEureka(t, srv)
+	reg := register(t, registry, adsum.Instance{Service: "book", Addr: "10.0.0.1:80", Zone: "eu-1"})
+	caller := watch(srv)
+	caller.until("10.0.0.1:80@eu-1")
+	register(t, registry, adsum.Instance{Service: "book", Addr: "10.0.0.2:80", Zone: "eu-2"})
+	caller.until("10.0.0.1:80@eu-1 10.0.0.2:80@eu-2")
+	for _, away := range []adsum.Status{adsum.Draining, adsum.Critical} {
+		if err := reg.SetStatus(away, "upgrade"); err != nil {
+			t.Fatal(err)
+		}
+		caller.until("10.0.0.2:80@eu-2")
+		if err := reg.SetStatus(adsum.Passing, ""); err != nil {
+			t.Fatal(err)
+		}
+		caller.until("10.0.0.1:80@eu-1 10.0.0.2:80@eu-2")
+	}
+	withdraw(t, reg)
+	caller.until("10.0.0.2:80@eu-2")
+}
+
+func TestWhatPythonRegisteredInEurekaIsFound(t *testing.T) {
+	t.Parallel()
+	srv := startEureka(t, false)
+	view := look(t, openEureka(t, srv), "book")
+	server := startPython(t, "pyeureka/pyeureka.py", "register", srv.URLs()[0], "book", "10.0.0.8", "80")
+	server.until("registered")
+	in := seesPassing(t, view, "10.0.0.8:80")
+	if in.ID != "10.0.0.8:book:80" || in.Zone != "eu-1" || in.Weight != 10 || in.Endpoints["management"] != "10.0.0.8:80" {
+		t.Errorf("got %+v", in)
+	}
+	server.end()
+	sees(t, view)
+}
+
+// startEureka starts a server that keeps a list which missed a registration
+// for a second at most, and not for three minutes.
+func startEureka(t *testing.T, netflix bool) *servers.Eureka {
+	t.Helper()
+	expiration := "eureka.server.response-cache-auto-expiration-in-seconds"
+	if netflix {
+		expiration = "eureka.responseCacheAutoExpirationInSeconds"
+	}
+	return servers.StartEureka(t, servers.EurekaOptions{Netflix: netflix, Properties: map[string]string{expiration: "1"}})
+}
+
+// openEureka opens the driver for a server without a cache of lists.
+func openEureka(t *testing.T, srv *servers.Eureka) adsum.Registry {
+	t.Helper()
+	return open(t, eureka.Open, "eureka+"+srv.URLs()[0]+"?poll=200ms&server-cache=0&eviction=200ms&self-preservation=false")
+}
