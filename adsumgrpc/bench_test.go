@@ -104,7 +104,7 @@ func BenchmarkConnect(b *testing.B) {
 		b.Run(fmt.Sprintf("adsum/n=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				conn, err := adsumgrpc.NewClient(dir, "echo", inClear, dial)
+				conn, err := adsumgrpc.NewClient(dir, "echo", inClear, inTurn, dial)
 				if err != nil {
 					b.Fatal(err)
 				}

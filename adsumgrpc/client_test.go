@@ -41,7 +41,7 @@ func TestCallsGoRoundAllCopies(t *testing.T) {
 func TestDialOptionsResolveTheSchemeForGRPC(t *testing.T) {
 	f := newFleet(t)
 	copies := f.start(2)
-	opts := adsumgrpc.DialOptions(f.directory(), inClear, adsumgrpc.WithPolicy(lb.RoundRobin))
+	opts := adsumgrpc.DialOptions(f.directory(), inClear, inTurn)
 	for range 2 { // the options serve any number of connections
 		conn, err := grpc.NewClient("adsum:///echo", opts...)
 		if err != nil {

@@ -159,7 +159,7 @@ func TestClosingTheConnectionReleasesTheWatch(t *testing.T) {
 	}
 	_, err := client.Look(soon(t), &echopb.Request{})
 	wantCode(t, err, codes.Canceled)
-	again, err := adsumgrpc.NewClient(dir, "echo", inClear)
+	again, err := adsumgrpc.NewClient(dir, "echo", inClear, inTurn)
 	if err != nil {
 		t.Fatal(err)
 	}

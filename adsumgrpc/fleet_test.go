@@ -23,13 +23,17 @@ import (
 	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/adsumgrpc/internal/echopb"
 	"github.com/adsum-go/adsum/adsumtest"
+	"github.com/adsum-go/adsum/lb"
 	"github.com/adsum-go/adsum/memory"
 )
 
 func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
 
-// inClear is what most tests connect with.
-var inClear = grpc.WithTransportCredentials(insecure.NewCredentials())
+// inClear is what most tests connect with, and inTurn how they choose.
+var (
+	inClear = grpc.WithTransportCredentials(insecure.NewCredentials())
+	inTurn  = adsumgrpc.WithPolicy(lb.RoundRobin)
+)
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -65,7 +69,7 @@ func (f *fleet) clientIn(dir *adsum.Directory, opts ...grpc.DialOption) (*grpc.C
 // clientAtOnce is for services that are not there.
 func (f *fleet) clientAtOnce(dir *adsum.Directory, opts ...grpc.DialOption) (*grpc.ClientConn, echopb.EchoClient) {
 	f.t.Helper()
-	conn, err := adsumgrpc.NewClient(dir, "echo", append([]grpc.DialOption{inClear}, opts...)...)
+	conn, err := adsumgrpc.NewClient(dir, "echo", append([]grpc.DialOption{inClear, inTurn}, opts...)...)
 	if err != nil {
 		f.t.Fatal(err)
 	}

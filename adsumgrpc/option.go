@@ -41,7 +41,7 @@ func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grp
 		}
 	}
 	if s.policy == nil {
-		s.policy = lb.RoundRobin
+		s.policy = lb.Routing{}
 	}
 	if s.retry.Budget == nil {
 		s.retry.Budget = &lb.Budget{}
@@ -53,7 +53,8 @@ func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grp
 	return s, others
 }
 
-// WithPolicy sets how copies are chosen; [lb.RoundRobin] if not given.
+// WithPolicy sets how copies are chosen; the zero [lb.Routing] if not given or
+// nil: peak EWMA, with ejection of copies that fail.
 func WithPolicy(policy lb.Policy) Option {
 	return Option{set: func(s *settings) { s.policy = policy }}
 }

@@ -14,12 +14,16 @@ import (
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumhttp"
 	"github.com/adsum-go/adsum/adsumtest"
+	"github.com/adsum-go/adsum/lb"
 	"github.com/adsum-go/adsum/memory"
 )
 
 func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// inTurn is how most tests choose.
+var inTurn = adsumhttp.WithPolicy(lb.RoundRobin)
 
 // fleet is a registry and a directory on it, for the copies of one test.
 type fleet struct {
@@ -81,7 +85,7 @@ func (f *fleet) see(service string, n int) {
 }
 
 func (f *fleet) transport(opts ...adsumhttp.Option) *adsumhttp.Transport {
-	transport := adsumhttp.NewTransport(f.dir, opts...)
+	transport := adsumhttp.NewTransport(f.dir, append([]adsumhttp.Option{inTurn}, opts...)...)
 	f.t.Cleanup(func() { transport.Close() })
 	return transport
 }

@@ -27,7 +27,6 @@ type options struct {
 func newOptions(opts []Option) options {
 	itself := func(service string) string { return service }
 	o := options{
-		policy:      lb.RoundRobin,
 		http:        tuned(),
 		host:        itself,
 		serverName:  itself,
@@ -35,6 +34,9 @@ func newOptions(opts []Option) options {
 	}
 	for _, apply := range opts {
 		apply(&o)
+	}
+	if o.policy == nil {
+		o.policy = lb.Routing{}
 	}
 	if o.retry.Budget == nil {
 		o.retry.Budget = &lb.Budget{}
@@ -58,7 +60,8 @@ func tuned() *http.Transport {
 	}
 }
 
-// WithPolicy sets how copies are chosen; [lb.RoundRobin] if not given.
+// WithPolicy sets how copies are chosen; the zero [lb.Routing] if not given or
+// nil: peak EWMA, with ejection of copies that fail.
 func WithPolicy(policy lb.Policy) Option { return func(o *options) { o.policy = policy } }
 
 // WithRetry sets how often and for how long requests that are safe to send

@@ -37,8 +37,12 @@ func WithResult(result func(ctx context.Context, err error) lb.Result) BalancerO
 }
 
 // NewBalancer balances over the endpointer's instances by the policy, such as
-// lb.RoundRobin.
+// lb.RoundRobin; nil is the zero lb.Routing: peak EWMA, with ejection of
+// instances that fail.
 func NewBalancer(e *Endpointer, policy lb.Policy, opts ...BalancerOption) *Balancer {
+	if policy == nil {
+		policy = lb.Routing{}
+	}
 	b := &Balancer{endpointer: e, result: lb.ResultOf,
 		engine: lb.New(policy, lb.Options{Protocols: e.instancer.protocols})}
 	for _, opt := range opts {

@@ -21,7 +21,8 @@ import (
 func Ask(ctx context.Context, out io.Writer, registry adsum.Registry, requests int) error {
 	dir := adsum.NewDirectory(registry)
 	defer dir.Close()
-	transport := adsumhttp.NewTransport(dir)
+	// To see requests alternate; the default prefers the faster copy.
+	transport := adsumhttp.NewTransport(dir, adsumhttp.WithPolicy(lb.RoundRobin))
 	defer transport.Close()
 	web := &http.Client{Transport: transport}
 

@@ -32,15 +32,20 @@ type scene struct {
 }
 
 // everywhere runs a scenario by every transport, with n copies that the caller
-// has called already.
+// calls in turn, and has called already.
 func everywhere(t *testing.T, n int, scenario func(*scene)) {
+	everywhereBy(t, manner{policy: lb.RoundRobin}, n, scenario)
+}
+
+// everywhereBy does so with a caller that calls in its own manner.
+func everywhereBy(t *testing.T, m manner, n int, scenario func(*scene)) {
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
 			store := memory.NewServer()
 			s := &scene{T: t, transport: tr, store: store, registry: store.Client()}
 			s.dir = adsum.NewDirectory(store.Client(), quiet)
 			t.Cleanup(func() { s.dir.Close() })
-			s.call = tr.dial(t, s.dir)
+			s.call = tr.dial(t, s.dir, m)
 			for range n {
 				s.copies = append(s.copies, startServer(t, s.registry, tr))
 			}
@@ -113,6 +118,18 @@ func TestCallsGoRound(t *testing.T) {
 			if n := c.calls.Load(); n != 4 {
 				s.Errorf("%d of 12 calls went to one of three copies", n)
 			}
+		}
+	})
+}
+
+func TestByDefaultACopyThatFailsIsLeftAlone(t *testing.T) {
+	everywhereBy(t, manner{}, 3, func(s *scene) {
+		s.copies[0].behave(answers(unavailable))
+		for range 50 {
+			s.until("a call is answered", func(_ string, err error) bool { return err == nil })
+		}
+		if n := s.copies[0].calls.Load(); n > 10 {
+			s.Errorf("a copy that fails at once had %d of %d tries", n, s.tries())
 		}
 	})
 }

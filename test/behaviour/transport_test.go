@@ -29,11 +29,16 @@ import (
 // caller makes one call and tells who answered.
 type caller func(ctx context.Context, idempotent bool) (addr string, err error)
 
+// manner is how a client calls.
+type manner struct {
+	policy lb.Policy // the transport's default if nil
+}
+
 // transport is a way to serve and to call.
 type transport struct {
 	name  string
 	serve func(net.Listener, *server) (stop func())
-	dial  func(*testing.T, *adsum.Directory) caller
+	dial  func(*testing.T, *adsum.Directory, manner) caller
 }
 
 var transports = []transport{
@@ -95,8 +100,9 @@ func serveGRPC(l net.Listener, s *server) (stop func()) {
 	}
 }
 
-func dialGRPC(t *testing.T, dir *adsum.Directory) caller {
-	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials()), adsumgrpc.Idempotent(getMethod))
+func dialGRPC(t *testing.T, dir *adsum.Directory, m manner) caller {
+	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		adsumgrpc.Idempotent(getMethod), adsumgrpc.WithPolicy(m.policy))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,8 +139,8 @@ func serveHTTP(l net.Listener, s *server) (stop func()) {
 	}
 }
 
-func dialHTTP(t *testing.T, dir *adsum.Directory) caller {
-	transport := adsumhttp.NewTransport(dir)
+func dialHTTP(t *testing.T, dir *adsum.Directory, m manner) caller {
+	transport := adsumhttp.NewTransport(dir, adsumhttp.WithPolicy(m.policy))
 	t.Cleanup(func() { transport.Close() })
 	web := &http.Client{Transport: transport}
 	return func(ctx context.Context, idempotent bool) (string, error) {
@@ -173,7 +179,7 @@ func read(resp *http.Response) (string, error) {
 
 // go-kit, over the same HTTP.
 
-func dialKit(t *testing.T, dir *adsum.Directory) caller {
+func dialKit(t *testing.T, dir *adsum.Directory, m manner) caller {
 	instancer, err := adsumkit.NewInstancer(dir, "book", adsumkit.WithFirstAnswer(0))
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +189,7 @@ func dialKit(t *testing.T, dir *adsum.Directory) caller {
 		endpointer.Close()
 		instancer.Stop()
 	})
-	balancer := adsumkit.NewBalancer(endpointer, lb.RoundRobin)
+	balancer := adsumkit.NewBalancer(endpointer, m.policy)
 	once := adsumkit.Retry(3, time.Minute, balancer)
 	often := adsumkit.Retry(3, time.Minute, balancer, adsumkit.Idempotent())
 	return func(ctx context.Context, idempotent bool) (string, error) {

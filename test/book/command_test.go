@@ -43,8 +43,8 @@ func TestTheCommandCallsAnyServer(t *testing.T) {
 	startServer(t, registry, "kit")
 	info := []string{"book", "book.BookService/GetBookInfo", "-d", `{"book_id":1}`}
 	for _, args := range [][]string{
-		append([]string{"call", "-n", "20"}, info...),
-		append([]string{"bench", "--rate", "100", "--duration", "200ms"}, info...),
+		append([]string{"call", "-n", "20", "--policy", "round_robin"}, info...),
+		append([]string{"bench", "--rate", "100", "--duration", "200ms", "--policy", "round_robin"}, info...),
 	} {
 		calls, failed := spread(t, registry, args...)
 		if len(calls) != 2 || calls[0] != 10 || calls[1] != 10 || failed != 0 {

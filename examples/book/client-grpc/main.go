@@ -16,6 +16,7 @@ import (
 	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/examples/book"
 	"github.com/adsum-go/adsum/examples/book/bookpb"
+	"github.com/adsum-go/adsum/lb"
 )
 
 func main() {
@@ -36,7 +37,9 @@ func call(ctx context.Context, requests int, openRegistry func() (adsum.Registry
 	dir := adsum.NewDirectory(registry)
 	defer dir.Close()
 
-	conn, err := adsumgrpc.NewClient(dir, book.Service, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := adsumgrpc.NewClient(dir, book.Service,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		adsumgrpc.WithPolicy(lb.RoundRobin)) // to see requests alternate; the default prefers the faster copy
 	if err != nil {
 		return err
 	}

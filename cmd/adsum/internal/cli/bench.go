@@ -36,7 +36,7 @@ were under way, are told apart.
 -o json prints a report at the end, -o jsonl one each second as well; its last
 line has "final": true. The exit codes are those of 'adsum call'.`,
 		Example: `  adsum bench book book.BookService/GetBookInfo -d '{"book_id":1}' --rate 500 --duration 30s
-  adsum bench web /list --policy peak_ewma -o json
+  adsum bench web /list --policy least_request -o json
   adsum bench web /list -o jsonl | jq -c '[.copies[] | {(.id): .calls}] | add'`,
 		Args:              exactArgs(2),
 		ValidArgsFunction: f.completeService,
@@ -72,7 +72,7 @@ func runBench(ctx context.Context, opts *benchOptions) error {
 		return err
 	}
 	defer t.Close()
-	report := newBenchReport(opts)
+	report := newBenchReport(opts, config.Policy)
 	opts.measure(ctx, t, report)
 	return report.finish(ctx)
 }

@@ -44,7 +44,7 @@ func TestBenchKeepsItsRateAndTellsCopiesApart(t *testing.T) {
 	b := newBench(t)
 	b.serveBooks(true)
 	b.serveBooks(true)
-	r := b.run("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "200", "--duration", "500ms", "-o", "json")
+	r := b.run("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "200", "--duration", "500ms", "--policy", "round_robin", "-o", "json")
 	doc := r.benchDocuments(t)[0]
 	if r.code != 0 || doc.Rate != 200 || doc.Calls != 100 || doc.Failed != 0 || doc.Unsent != 0 || len(doc.Errors) != 0 {
 		t.Errorf("exit %d: %+v", r.code, doc)
@@ -59,7 +59,7 @@ func TestBenchKeepsItsRateAndTellsCopiesApart(t *testing.T) {
 			t.Errorf("%s is %v seconds", key, v)
 		}
 	}
-	r = b.run("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "100", "--duration", "100ms")
+	r = b.run("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "100", "--duration", "100ms", "--policy", "round_robin")
 	if r.code != 0 || r.err != "" || !strings.Contains(r.out, "P99.9") || !strings.Contains(r.out, "5      50%") {
 		t.Errorf("table: exit %d, stdout %q, stderr %q", r.code, r.out, r.err)
 	}
@@ -69,7 +69,7 @@ func TestBenchSeesADrainWhileItRuns(t *testing.T) {
 	b := newBench(t)
 	b.terminal = true
 	drained, left := b.serveBooks(true), b.serveBooks(true)
-	p := b.start("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "100", "--duration", "3500ms", "-o", "jsonl")
+	p := b.start("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "100", "--duration", "3500ms", "--policy", "round_robin", "-o", "jsonl")
 	p.out.await(t, `"final":false`)
 	if r := b.run("drain", "book", drained); r.code != 0 {
 		t.Fatalf("drain: exit %d, %q", r.code, r.err)

@@ -16,11 +16,13 @@ import (
 	"github.com/adsum-go/adsum/cmd/adsum/internal/caller"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/load"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
+	"github.com/adsum-go/adsum/lb"
 )
 
 // benchReport shows a load while it runs, and at the end.
 type benchReport struct {
 	*benchOptions
+	policy lb.Policy
 	start  time.Time
 	total  load.Tally
 	second load.Tally // since the last report
@@ -45,8 +47,8 @@ type benchDocument struct {
 	Unsent int `json:"unsent"`
 }
 
-func newBenchReport(opts *benchOptions) *benchReport {
-	return &benchReport{benchOptions: opts, start: time.Now()}
+func newBenchReport(opts *benchOptions, policy lb.Policy) *benchReport {
+	return &benchReport{benchOptions: opts, policy: policy, start: time.Now()}
 }
 
 func (r *benchReport) add(a caller.Answer, latency time.Duration) {
@@ -107,7 +109,7 @@ func (r *benchReport) everySecond(ctx context.Context) {
 
 func (r *benchReport) document(s load.Summary, covers time.Duration) benchDocument {
 	return benchDocument{
-		Time: time.Now(), Service: r.Service, Policy: r.Policy,
+		Time: time.Now(), Service: r.Service, Policy: r.policy.Name(),
 		Rate: r.Rate, Seconds: covers.Seconds(), Summary: s,
 	}
 }

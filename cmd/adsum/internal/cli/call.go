@@ -33,9 +33,9 @@ they spread over the copies. --timeout bounds each call.
 If a call fails the exit code is 3; it is 2, 4 or 5 if none could connect, found
 a copy to call, or was answered in time.`,
 		Example: `  adsum call book book.BookService/GetBookInfo -d '{"book_id":1}'
-  adsum call book book.BookService/GetBookInfo -d '{"book_id":1}' -n 100 -c 10 --policy peak_ewma
+  adsum call book book.BookService/GetBookInfo -d '{"book_id":1}' -n 100 -c 10 --policy least_request
   adsum call book book.BookService/GetBookInfo -d @request.json --proto book.proto
-  adsum call web /list -n 4
+  adsum call web /list -n 4 --policy round_robin
   adsum call web /orders -d '{"book":1}' -H 'Authorization: Bearer …'`,
 		Args:              exactArgs(2),
 		ValidArgsFunction: f.completeService,

@@ -98,7 +98,7 @@ func TestCallSpreadsOverTheCopiesAndSaysHow(t *testing.T) {
 	b := newBench(t)
 	addrs := []string{b.serveBooks(true), b.serveBooks(true)}
 	slices.Sort(addrs)
-	doc := b.run("call", "book", bookInfo, "-d", `{"book_id":2}`, "-n", "10", "-c", "3", "-o", "json").callDocument(t)
+	doc := b.run("call", "book", bookInfo, "-d", `{"book_id":2}`, "-n", "10", "-c", "3", "--policy", "round_robin", "-o", "json").callDocument(t)
 	if len(doc.Calls) != 10 || len(doc.Spread) != 2 {
 		t.Fatalf("%d calls, spread %+v", len(doc.Calls), doc.Spread)
 	}
@@ -112,7 +112,7 @@ func TestCallSpreadsOverTheCopiesAndSaysHow(t *testing.T) {
 			t.Errorf("share %d: %+v", i, s)
 		}
 	}
-	r := b.run("call", "book", bookInfo, "-d", `{"book_id":2}`, "-n", "4")
+	r := b.run("call", "book", bookInfo, "-d", `{"book_id":2}`, "-n", "4", "--policy", "round_robin")
 	if r.code != 0 || strings.Count(r.out, "21天精通java") != 4 || strings.Count(r.out, "2      50%") != 2 {
 		t.Errorf("table: exit %d, %q", r.code, r.out)
 	}
@@ -287,7 +287,7 @@ func TestCallIsTriedElsewhereOnlyWhereThatIsSafe(t *testing.T) {
 		{"-d order --idempotent --retries 0", 2},
 		{"-X GET", 0},
 	} {
-		doc := b.run(append([]string{"call", "web", "/", "-n", "4", "-o", "json"}, strings.Fields(step.args)...)...).callDocument(t)
+		doc := b.run(append([]string{"call", "web", "/", "-n", "4", "--policy", "round_robin", "-o", "json"}, strings.Fields(step.args)...)...).callDocument(t)
 		failed := 0
 		for _, s := range doc.Spread {
 			failed += s.Failed

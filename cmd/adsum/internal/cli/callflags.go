@@ -45,7 +45,7 @@ func (c *callFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&c.Request, "request", "X", "", "method of HTTP (default GET, or POST with --data)")
 	flags.StringSliceVar(&c.Protos.Names, "proto", nil, ".proto file that describes the method, instead of reflection; may be repeated")
 	flags.StringSliceVar(&c.Protos.Imports, "proto-path", nil, "folder to look imports of --proto up in; may be repeated")
-	flags.StringVar(&c.Policy, "policy", lb.RoundRobin.Name(), "how copies are chosen: "+strings.Join(policyNames(), ", "))
+	flags.StringVar(&c.Policy, "policy", "", "how copies are chosen: "+strings.Join(policyNames(), ", ")+"\n(default peak_ewma, with ejection of copies that fail)")
 	flags.StringVar(&c.Key, "key", "", "what hashing policies choose by")
 	flags.IntVar(&c.Retries, "retries", 2, "further tries of a call that is safe to send again")
 	flags.BoolVar(&c.Idempotent, "idempotent", false, "it is safe to send again, whatever the method says")
@@ -75,7 +75,7 @@ func (c *callFlags) config(in io.Reader) (caller.Config, error) {
 	}
 	config.Retry = lb.Retry{Max: c.Retries + 1}
 	var err error
-	if config.Policy, err = lb.PolicyOf(c.Policy); err != nil {
+	if config.Policy, err = c.policy(); err != nil {
 		return config, usagef("--policy: %w", err)
 	}
 	if config.TLS, err = c.TLS.config(); err != nil {
@@ -85,6 +85,14 @@ func (c *callFlags) config(in io.Reader) (caller.Config, error) {
 		return config, usagef("--data: %w", err)
 	}
 	return config, nil
+}
+
+// policy is the one asked for, else what programs have by default.
+func (c *callFlags) policy() (lb.Policy, error) {
+	if c.Policy == "" {
+		return lb.Routing{}, nil
+	}
+	return lb.PolicyOf(c.Policy)
 }
 
 // readData is the text itself, or what @FILE or - name.

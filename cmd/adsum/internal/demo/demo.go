@@ -19,6 +19,7 @@ import (
 	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
 	"github.com/adsum-go/adsum/examples/book/bookpb"
+	"github.com/adsum-go/adsum/lb"
 )
 
 // ErrBroken says that something the demo claims did not happen.
@@ -163,7 +164,8 @@ func (p *play) rotate(ctx context.Context) error {
 }
 
 func (p *play) connect(ctx context.Context) (err error) {
-	p.conn, err = adsumgrpc.NewClient(p.dir, p.service, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	p.conn, err = adsumgrpc.NewClient(p.dir, p.service,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), adsumgrpc.WithPolicy(lb.RoundRobin))
 	if err != nil {
 		return err
 	}
