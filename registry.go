@@ -63,9 +63,9 @@ type Listing struct {
 	Skipped []Skipped
 	// Sequence is the registry's own number of the state listed, which
 	// never falls while the registry keeps its memory: etcd's revision,
-	// Consul's index, ZooKeeper's zxid. 0 if it has none. When it falls,
-	// the registry was wiped or restored, and what is missing may merely
-	// not be registered again yet.
+	// Consul's index, what happened to a directory of ZooKeeper's. 0 if it
+	// has none. When it falls, the registry was wiped or restored, and what
+	// is missing may merely not be registered again yet.
 	Sequence uint64
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ type view struct {
 	public, records, overrides *shelf
 	merged                     []*adsum.Instance // sorted by id
 	stale                      bool              // merged is
-	number                     int64             // of the public directory; see numbered
+	number                     uint64            // of the public directory
 }
 
 // shelf is one of the three directories of a service.
@@ -75,26 +76,28 @@ func (v *view) load(ctx context.Context, reader *reader) error {
 	return nil
 }
 
-// numbered returns a number that rises with every change to a directory's list
-// and falls when the ensemble was wiped or restored: its creation and what came
-// and went since. The ensemble's own number would not do, because it counts
-// sessions too, and an election raises it. For a directory that is not there it
-// is when the nearest one above last changed, which is when it went, or later.
-func (s *session) numbered(ctx context.Context, path string, dir *directory) (int64, error) {
-	if dir != nil {
-		return dir.stat.Czxid + int64(dir.stat.Cversion), nil
+// number rises with every change to a directory's list, and falls when the
+// ensemble was wiped or restored: what came and went since the directory was
+// made, below the time when that was, counted backwards, so that one which was
+// made anew has a lower number whatever happened in it since. The ensemble's
+// own number would not do: it counts sessions too, an election raises it, and
+// that of a young ensemble is passed within a moment after a wipe. A directory
+// that is not there has the highest: whether its instances are gone or forgotten
+// is for the reader of an empty list to judge.
+func (dir *directory) number() uint64 {
+	if dir == nil {
+		return math.MaxUint64
 	}
-	for above := parent(path); above != ""; above = parent(above) {
-		stat, err := s.stat(ctx, above)
-		if err != nil {
-			return 0, err
-		}
-		if stat != nil {
-			return stat.Pzxid, nil
-		}
-	}
-	return 0, nil
+	return uint64(ages-dir.stat.Ctime)<<changeBits + uint64(uint32(dir.stat.Cversion))
 }
+
+const (
+	// changeBits leaves room for as many changes in each millisecond of a
+	// directory's age.
+	changeBits = 20
+	// ages is a time, in milliseconds since 1970, after all that servers tell.
+	ages = 1 << (63 - changeBits)
+)
 
 // mayRead fails if the nearest directory that exists must not be read: who may
 // not look into it cannot tell that a service below is not there.
@@ -161,9 +164,7 @@ func (v *view) reshelve(ctx context.Context, shelf *shelf, changed map[string]bo
 		}
 		shelf.compare(dir, again)
 		if shelf == v.public {
-			if v.number, err = v.s.numbered(ctx, shelf.path, dir); err != nil {
-				return err
-			}
+			v.number = dir.number()
 		}
 	}
 	return v.fetch(ctx, shelf, slices.Sorted(maps.Keys(again)))
@@ -274,7 +275,7 @@ func (v *view) prove(ctx context.Context) (missed map[string]bool, err error) {
 
 func (v *view) emit() {
 	v.merge()
-	listing := adsum.Listing{Instances: slices.Clone(v.merged), Sequence: uint64(v.number)}
+	listing := adsum.Listing{Instances: slices.Clone(v.merged), Sequence: v.number}
 	for _, shelf := range v.shelves() {
 		for name, c := range shelf.cards {
 			if c.bad != nil {
