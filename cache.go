@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,6 +20,9 @@ const (
 	// how often one whose content did not change gets a new time.
 	cacheEvery      = time.Second
 	cacheTouchEvery = time.Minute
+	// remainsAfter is when a file that was to take another's place counts
+	// as left behind.
+	remainsAfter = time.Minute
 )
 
 // cache is a folder with the last known good of services.
@@ -27,6 +31,7 @@ type cache struct {
 	maxAge   time.Duration
 	registry string // a copy from another registry is not ours to use
 	log      *slog.Logger
+	tidy     sync.Once
 }
 
 // cacheFile is what a file holds. Its time of modification is when the
@@ -64,6 +69,7 @@ func (c *cache) entry(service string) *cacheEntry {
 
 // load returns what an earlier run knew, nil if nothing that can be used.
 func (e *cacheEntry) load() *Snapshot {
+	e.cache.tidy.Do(e.cache.removeRemains)
 	s, err := e.read()
 	switch {
 	case err == nil:
@@ -72,6 +78,32 @@ func (e *cacheEntry) load() *Snapshot {
 		e.cache.log.Warn("last known good on disk ignored", "file", e.path, "error", err)
 	}
 	return nil
+}
+
+// removeRemains removes what writers left behind that were killed in the middle
+// of it. What is younger may be another process', at work now.
+func (c *cache) removeRemains() {
+	files, err := os.ReadDir(c.folder)
+	if err != nil {
+		return // there is nothing yet; else whoever reads or writes tells
+	}
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil || !isRemains(file.Name()) || time.Since(info.ModTime()) < remainsAfter {
+			continue
+		}
+		if err := os.Remove(filepath.Join(c.folder, file.Name())); err != nil {
+			c.log.Warn("cannot remove what a write left behind", "file", file.Name(), "error", err)
+		}
+	}
+}
+
+// tempPattern is for the files that are written first, and then take the place
+// of path; isRemains knows their names.
+func tempPattern(path string) string { return "." + filepath.Base(path) + ".*" }
+
+func isRemains(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.Contains(name, ".json.")
 }
 
 func (e *cacheEntry) read() (*Snapshot, error) {
@@ -185,7 +217,7 @@ func (e *cacheEntry) put(s, before *Snapshot) error {
 // replaceFile writes a file so that a reader, or a crash at any moment, finds
 // the old or the new content and nothing between. CreateTemp makes it 0600.
 func replaceFile(path string, data []byte, modified time.Time) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	temp, err := os.CreateTemp(filepath.Dir(path), tempPattern(path))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -50,6 +51,32 @@ func TestAClientThatStartsInAnOutageComesUpFromDisk(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatAKilledWriterLeftBehindIsRemovedOnceItIsOld(t *testing.T) {
+	folder := t.TempDir()
+	remember(t, folder)
+	const old, young, foreign = ".book.json.1234", ".book.json.5678", ".notes"
+	for _, name := range []string{old, young, foreign} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hourAgo := time.Now().Add(-time.Hour)
+	for _, name := range []string{old, foreign} {
+		if err := os.Chtimes(filepath.Join(folder, name), hourAgo, hourAgo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remember(t, folder)
+	var left []string
+	files, err := os.ReadDir(folder)
+	for _, file := range files {
+		left = append(left, file.Name())
+	}
+	if want := []string{young, foreign, "book.json"}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("left are %q, %v, want %q", left, err, want)
+	}
 }
 
 // stuckLog is a log, or the disk below it, that takes one message for ever.
