@@ -19,7 +19,7 @@ import (
 func main() {
 	requests := flag.Int("calls", 8, "how many requests to make")
 	openRegistry := book.RegistryFlag()
-	flag.Parse()
+	book.ParseFlags()
 	if err := call(context.Background(), *requests, openRegistry); err != nil {
 		log.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:50051", "host:port to listen on")
 	openRegistry := book.RegistryFlag()
-	flag.Parse()
+	book.ParseFlags()
 	if err := serve(*listen, openRegistry); err != nil {
 		log.Fatal(err)
 	}

@@ -24,7 +24,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:50051", "host:port to listen on")
 	openRegistry := book.RegistryFlag()
-	flag.Parse()
+	book.ParseFlags()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := serve(ctx, *listen, openRegistry); err != nil {
