@@ -267,3 +267,10 @@ func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
 		t.Error("colours on a dumb terminal")
 	}
 }
+
+func TestANegativeTimeoutIsRefused(t *testing.T) {
+	r := newBench(t).run("instances", "book", "--timeout", "-1s")
+	if r.code != 1 || !strings.Contains(r.err, "--timeout -1s is negative") {
+		t.Errorf("exit %d, %s", r.code, r.err)
+	}
+}

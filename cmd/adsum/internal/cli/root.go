@@ -40,6 +40,12 @@ found, 5 waited too long.`,
 		return usagef("%w\nSee '%s --help'.", err, cmd.CommandPath())
 	})
 	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if f.Timeout < 0 {
+			return usagef("--timeout %v is negative; give a time such as 5s, or 0 to wait for ever", f.Timeout)
+		}
+		return nil
+	}
 
 	f.Output = FormatTable
 	flags := cmd.PersistentFlags()
