@@ -76,13 +76,19 @@ func TestBenchSeesADrainWhileItRuns(t *testing.T) {
 	}
 	r := p.wait()
 	docs := r.benchDocuments(t)
-	if r.code != 0 || len(docs) != 4 || len(docs[0].Copies) != 2 {
+	// One a second and the last; a slow machine may take a second more.
+	if r.code != 0 || len(docs) < 4 || len(docs[0].Copies) != 2 {
 		t.Fatalf("exit %d, %+v", r.code, docs)
 	}
-	if after := docs[2].Copies; len(after) != 1 || after[0].ID != left {
-		t.Errorf("after the drain: %+v", after)
+	seconds, final := docs[:len(docs)-1], docs[len(docs)-1]
+	for _, second := range seconds[2:] {
+		for _, c := range second.Copies {
+			if c.ID != left {
+				t.Errorf("after the drain: %+v", second)
+			}
+		}
 	}
-	if final := docs[3]; final.Calls != 350 || final.Failed != 0 {
+	if final.Calls != 350 || final.Failed != 0 {
 		t.Errorf("final: %+v", final)
 	}
 	if !strings.Contains(r.err, "\r\x1b[K  1s  ") || !strings.HasSuffix(r.err, "\r\x1b[K") {
