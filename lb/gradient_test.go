@@ -1,13 +1,13 @@
 package lb_test
 
 import (
-	"container/heap"
 	"math"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/adsum-go/adsum/lb"
+	"github.com/adsum-go/adsum/lb/lbtest"
 )
 
 // station is one server in virtual time, in front of which a gradient decides
@@ -21,8 +21,7 @@ type station struct {
 
 	random  func() uint64
 	now     time.Duration
-	events  events
-	order   int
+	agenda  lbtest.Agenda
 	waiting []time.Duration // since when
 	busy    int
 	served  []time.Duration // when they were
@@ -30,8 +29,7 @@ type station struct {
 }
 
 func (s *station) in(d time.Duration, do func()) {
-	s.order++
-	heap.Push(&s.events, event{s.now + d, s.order, do})
+	s.agenda.Add(s.now+d, do)
 }
 
 func (s *station) exponential(mean float64) time.Duration {
@@ -46,12 +44,9 @@ func (s *station) run(lasts time.Duration) {
 	if s.watch != nil {
 		s.look()
 	}
-	for len(s.events) > 0 {
-		next := heap.Pop(&s.events).(event)
-		if s.now = next.at; s.now > lasts {
-			return
-		}
-		next.do()
+	for at, do, ok := s.agenda.Next(); ok && at <= lasts; at, do, ok = s.agenda.Next() {
+		s.now = at
+		do()
 	}
 }
 
