@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type Directory struct {
 	watched map[string]*watched
 	closed  bool
 	running sync.WaitGroup // one for every watched service
+
+	synced atomic.Bool // everything watched was known once
 }
 
 // NewDirectory makes a Directory on the registry, which need not be up. It

@@ -28,6 +28,7 @@ type Registration struct {
 	stop     context.CancelFunc // ends the supervisor
 	done     chan struct{}      // closed when it ended
 	wake     chan struct{}      // holds one token when want changed
+	counts   registrationCounts
 
 	mu            sync.Mutex
 	want          Instance

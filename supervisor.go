@@ -87,6 +87,7 @@ func (s *supervisor) register(ctx context.Context, want Instance) {
 		s.failed(ctx, "register", err)
 		return
 	}
+	s.counts.registrations.Add(1)
 	s.lease, s.lostLease, s.published = lease, nil, want
 	s.terms.Claim = lease.Claim()
 	s.succeeded()
@@ -102,6 +103,7 @@ func (s *supervisor) update(ctx context.Context, want Instance) {
 	err := s.lease.Update(attempt, want.Clone())
 	switch {
 	case err == nil:
+		s.counts.updates.Add(1)
 		if want.Status != s.published.Status {
 			s.log.Info("status published", "status", string(want.Status), "reason", want.Reason)
 		}
@@ -154,6 +156,7 @@ func (s *supervisor) failed(ctx context.Context, what string, err error) {
 	if ctx.Err() != nil {
 		return // we are being closed; that the attempt was cut short is no news
 	}
+	s.counts.failures.Add(1)
 	if errors.Is(err, ErrSuperseded) {
 		s.superseded(err)
 		return

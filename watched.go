@@ -35,6 +35,7 @@ type watched struct {
 	stop     context.CancelFunc
 	ended    chan struct{}
 	snapshot atomic.Pointer[Snapshot]
+	counts   watchCounts
 
 	handles int         // guarded by dir.mu
 	idle    *time.Timer // guarded by dir.mu; set while nobody has a handle
@@ -107,8 +108,10 @@ func (w *watched) watch() error {
 		defer silence.Stop()
 		alive = func() { silence.Reset(limit) }
 	}
+	w.counts.watches.Add(1)
 	err := w.dir.registry.Watch(ctx, w.service, func(l Listing) {
 		alive()
+		w.counts.answers.Add(1)
 		w.receive(l)
 	})
 	if cause := context.Cause(ctx); cause != nil && w.ctx.Err() == nil {
@@ -198,6 +201,7 @@ func (w *watched) failed(err error) {
 		w.flushPending()
 	}
 	w.broke = true
+	w.counts.errors.Add(1)
 	old := w.snapshot.Load()
 	if old.Err == nil {
 		w.log.Warn("watch broke, trying again until it works", "error", err)

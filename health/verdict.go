@@ -14,6 +14,7 @@ type verdict struct {
 	since   time.Time
 	against int // results in a row that speak against status
 	history history
+	stats   counts
 }
 
 func newVerdict(c Check, now time.Time) *verdict {
@@ -24,6 +25,7 @@ func newVerdict(c Check, now time.Time) *verdict {
 func (v *verdict) record(r Result) bool {
 	first := len(v.history.results) == 0
 	v.history.add(r)
+	v.stats.add(r)
 	switch {
 	case v.status == adsum.Starting && r.Err == nil:
 		return v.become(adsum.Passing, "", r.Time.Add(r.Latency))

@@ -1,0 +1,26 @@
+package health_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/adsum-go/adsum"
+)
+
+func TestACheckerCountsAnswersForLongerThanItsHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &switchable{}
+		c := start(t, steady(probe))
+		if got := c.Stats()[0]; got.Name != "app" || got.Status != adsum.Starting || got.Runs > 1 {
+			t.Errorf("at first: %+v", got)
+		}
+		wait(1000*time.Second + time.Millisecond)
+		probe.set(errDown)
+		wait(10 * time.Second)
+		got := c.Stats()[0]
+		if got.Runs != 1011 || got.Failures != 10 || got.Status != adsum.Critical || time.Since(got.At) > time.Second {
+			t.Errorf("after 1000 passes and 10 failures: %+v", got)
+		}
+	})
+}
