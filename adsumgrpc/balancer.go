@@ -46,6 +46,7 @@ type channel struct {
 	cc     balancer.ClientConn
 	secure bool
 	engine *lb.Balancer // nil before the first feed
+	leave  func()       // the client that counts its calls
 	links  []*link      // of the engine's endpoints
 	round  uint64       // of reconcile
 
@@ -54,6 +55,7 @@ type channel struct {
 	closed   bool
 	feedErr  error // why nothing is known of the service
 	known    bool  // whether anything is
+	client   *lb.Client
 	tally    [phases]int
 	lastErr  error         // of a connection
 	progress chan struct{} // closed at the next change of these and of the view, if somebody waits
@@ -72,6 +74,9 @@ func (c *channel) UpdateClientConnState(s balancer.ClientConnState) error {
 			TrackReachable: true,
 			OnChange:       c.publish,
 		})
+		client := f.settings.client(f.snapshot.Service)
+		c.leave = client.Open(c.engine)
+		c.update(func() { c.client = client })
 	}
 	c.update(func() { c.paused, c.feedErr, c.known = true, f.err, f.snapshot.Known() })
 	c.engine.Update(f.snapshot)
@@ -137,6 +142,7 @@ func (c *channel) ExitIdle() {}
 func (c *channel) Close() {
 	c.update(func() { c.closed = true })
 	if c.engine != nil {
+		c.leave()
 		c.engine.Close()
 	}
 	for _, l := range c.links {

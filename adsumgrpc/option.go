@@ -3,6 +3,7 @@ package adsumgrpc
 import (
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 
@@ -17,8 +18,8 @@ type Option struct {
 	set func(*settings)
 }
 
-// settings are what one list of options asks for. They do not
-// change.
+// settings are what one list of options asks for, which does not change, and
+// who counts the calls made with it.
 type settings struct {
 	dir           *adsum.Directory
 	policy        lb.Policy
@@ -26,12 +27,17 @@ type settings struct {
 	serviceConfig string
 	idempotent    map[string]bool // methods that an option names
 	declared      sync.Map        // what descriptors say: bool by method
+	observer      lb.ClientObserver
+
+	mu      sync.Mutex                            // held to add to clients
+	clients atomic.Pointer[map[string]*lb.Client] // by service; never modified
 }
 
 // newSettings applies those of opts that are of this package to the defaults,
 // and returns the others.
 func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grpc.DialOption) {
 	s := &settings{dir: dir, idempotent: map[string]bool{}}
+	s.clients.Store(&map[string]*lb.Client{})
 	var others []grpc.DialOption
 	for _, opt := range opts {
 		if own, ok := opt.(Option); ok {

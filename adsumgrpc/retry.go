@@ -9,9 +9,21 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// unary tries a call again where that is safe.
+// unary sends a call and counts it.
 func (s *settings) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	c := s.newCall(ctx, method)
+	if method == connectedMethod {
+		return s.explain(conn, invoke(c, method, req, reply, conn, opts...)) // nobody's call
+	}
+	client := s.client(serviceOf(conn))
+	start := client.Begin()
+	err := s.send(c, method, req, reply, conn, invoke, opts)
+	client.End(ctx, start, c.Call, ended(ctx, method, err))
+	return err
+}
+
+// send tries a call again where that is safe.
+func (s *settings) send(c *call, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts []grpc.CallOption) error {
 	err := s.retry.Do(c, c.Call, func(ctx context.Context) error {
 		c.trailer = nil
 		return invoke(ctx, method, req, reply, conn, opts...)

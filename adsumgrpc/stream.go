@@ -17,18 +17,22 @@ import (
 // send again, the stream is opened again until its first message arrives.
 func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	c := s.newCall(ctx, method)
-	first, err := open(c, desc, conn, method, opts...)
+	end := s.begin(ctx, c, conn, method)
+	first, err := open(c, desc, conn, method, end.opening(opts)...)
 	c.report(opts)
 	if err != nil {
-		return nil, s.explain(conn, err)
+		err = s.explain(conn, err)
+		end.release(err)
+		return nil, err
 	}
+	end.release(nil)
 	if desc.ClientStreams || !c.Idempotent {
 		return first, nil
 	}
 	stream := &serverStream{
-		call: c, retry: s.retry,
+		call: c, retry: s.retry, end: end,
 		open: func() (grpc.ClientStream, error) {
-			again, err := open(c, desc, conn, method, opts...)
+			again, err := open(c, desc, conn, method, end.opening(opts)...)
 			c.report(opts)
 			return again, err
 		},
@@ -45,6 +49,7 @@ func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc
 type serverStream struct {
 	call  *call
 	retry lb.Retry
+	end   *streamEnd
 	open  func() (grpc.ClientStream, error)
 
 	current  atomic.Pointer[grpc.ClientStream]
@@ -60,6 +65,13 @@ func (s *serverStream) RecvMsg(m any) error {
 		return s.stream().RecvMsg(m)
 	}
 	s.received = true
+	s.end.hold()
+	err := s.receiveFirst(m)
+	s.end.release(err)
+	return err
+}
+
+func (s *serverStream) receiveFirst(m any) error {
 	first := s.stream().RecvMsg(m)
 	if first == nil || errors.Is(first, io.EOF) || s.call.verdict(first).Safety == lb.Never {
 		return first

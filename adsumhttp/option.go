@@ -22,6 +22,7 @@ type options struct {
 	host        func(service string) string
 	serverName  func(service string) string
 	idleTimeout time.Duration
+	observer    lb.ClientObserver
 }
 
 func newOptions(opts []Option) options {

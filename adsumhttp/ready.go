@@ -85,3 +85,21 @@ func Synced(view *adsum.View) Check {
 		return note, nil
 	}
 }
+
+// SyncedAll is [Synced] for all services that a directory watches, with what
+// [adsum.Directory.Ready] says of one that is asked for later.
+func SyncedAll(dir *adsum.Directory) Check {
+	return func(ctx context.Context) (string, error) {
+		if err := dir.Ready(ctx); err != nil {
+			return "", err
+		}
+		services := dir.Stats().Services
+		note := fmt.Sprintf("directory: %d services watched", len(services))
+		for _, s := range services {
+			if s.Stale {
+				note += fmt.Sprintf(", %s stale since %s", s.Service, s.StaleSince.UTC().Format(time.RFC3339))
+			}
+		}
+		return note, nil
+	}
+}

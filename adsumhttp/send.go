@@ -11,11 +11,19 @@ import (
 	"github.com/adsum-go/adsum/lb"
 )
 
+// roundTrip sends the request once something is known of the service.
+func (s *service) roundTrip(req *http.Request, call *lb.Call) (*http.Response, error) {
+	if err := s.ready(req.Context()); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	return s.send(req, call)
+}
+
 // send sends the request until it is answered or must not be sent again.
-func (s *service) send(req *http.Request) (*http.Response, error) {
+func (s *service) send(req *http.Request, call *lb.Call) (*http.Response, error) {
 	body := &requestBody{req: req}
 	defer body.finish()
-	call := lb.NewCall(req.Context())
 	call.Idempotent = idempotent(req) && body.replayable()
 
 	last := &try{} // none yet

@@ -20,6 +20,8 @@ type service struct {
 	options  *options
 	view     *adsum.View
 	balancer *lb.Balancer
+	client   *lb.Client // who counts the calls
+	leave    func()     // the client
 	http     *http.Transport
 
 	known   atomic.Bool // whether the balancer had a snapshot that says something
@@ -52,6 +54,9 @@ func newService(k key, view *adsum.View, options *options) *service {
 		s.http.TLSClientConfig = &tls.Config{}
 	}
 	s.http.TLSClientConfig.ServerName = options.serverName(k.service)
+	s.client = lb.NewClient(lb.ClientOptions{Transport: k.scheme, Service: k.service,
+		Budget: options.retry.Budget, Observer: options.observer})
+	s.leave = s.client.Open(s.balancer)
 	s.running.Go(s.follow)
 	return s
 }
@@ -92,6 +97,7 @@ func (s *service) close() {
 	close(s.done)
 	s.running.Wait()
 	s.view.Close()
+	s.leave()
 	s.balancer.Close()
 	s.http.CloseIdleConnections()
 }

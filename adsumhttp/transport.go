@@ -60,11 +60,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer t.release(s)
-	if err := s.ready(req.Context()); err != nil {
-		closeBody(req)
-		return nil, err
-	}
-	return s.send(req)
+	call := lb.NewCall(req.Context())
+	start := s.client.Begin()
+	resp, err := s.roundTrip(req, call)
+	s.client.End(req.Context(), start, call, ended(req, resp, err))
+	return resp, err
 }
 
 // acquire returns the service that the URL names, which stays until it is

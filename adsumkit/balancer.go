@@ -21,6 +21,9 @@ var _ kitlb.Balancer = (*Balancer)(nil)
 type Balancer struct {
 	endpointer *Endpointer
 	engine     *lb.Balancer
+	observer   lb.ClientObserver
+	client     *lb.Client // who counts the calls
+	leave      func()     // the client
 	result     func(context.Context, error) lb.Result
 	endpoint   endpoint.Endpoint
 }
@@ -36,6 +39,12 @@ func WithResult(result func(ctx context.Context, err error) lb.Result) BalancerO
 	return func(b *Balancer) { b.result = result }
 }
 
+// WithObserver tells an observer of the balancer and of every call through it,
+// such as adsumotel's for metrics and traces. Without one that costs nothing.
+func WithObserver(observer lb.ClientObserver) BalancerOption {
+	return func(b *Balancer) { b.observer = observer }
+}
+
 // NewBalancer balances over the endpointer's instances by the policy, such as
 // lb.RoundRobin; nil is the zero lb.Routing: peak EWMA, with ejection of
 // instances that fail.
@@ -48,9 +57,9 @@ func NewBalancer(e *Endpointer, policy lb.Policy, opts ...BalancerOption) *Balan
 	for _, opt := range opts {
 		opt(b)
 	}
-	b.endpoint = func(ctx context.Context, request any) (any, error) {
-		return b.invoke(ctx, lb.CallFrom(ctx), request)
-	}
+	b.client = lb.NewClient(lb.ClientOptions{Transport: "go-kit", Service: e.instancer.view.Service(), Observer: b.observer})
+	b.leave = b.client.Open(b.engine)
+	b.endpoint = b.call
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.balancers = append(e.balancers, b)
@@ -72,6 +81,32 @@ func (b *Balancer) Endpoint() (endpoint.Endpoint, error) {
 	}
 	picked.Done(lb.Outcome{Result: lb.Ignored})
 	return b.endpoint, nil
+}
+
+// Stats returns the balancer's numbers. With go-kit's own lb.Retry, every try is
+// a call; with [Retry], all tries together are.
+func (b *Balancer) Stats() lb.ClientStats { return b.client.Stats() }
+
+// call is one try, by what the context asks for.
+func (b *Balancer) call(ctx context.Context, request any) (response any, err error) {
+	call := lb.CallFrom(ctx)
+	if call == nil && b.client.Observed() {
+		call = lb.NewCall(ctx) // it will tell the instance
+	}
+	start := b.client.Begin()
+	ended := panicked
+	defer func() { b.client.End(ctx, start, call, ended) }()
+	response, err = b.invoke(ctx, call, request)
+	ended = b.ended(ctx, err)
+	return response, err
+}
+
+// panicked is how a call ends that does not return.
+var panicked = lb.Ended{Result: lb.Failure, Err: errors.New("the endpoint panicked")}
+
+// ended is what the error tells of a call.
+func (b *Balancer) ended(ctx context.Context, err error) lb.Ended {
+	return lb.Ended{Err: err, Result: b.blame(ctx, err)}
 }
 
 // invoke picks an instance and calls it. call may be nil.

@@ -265,6 +265,7 @@ func (e *Endpointer) Close() {
 			}
 		}
 		for _, b := range e.balancers {
+			b.leave()
 			b.engine.Close()
 		}
 	})

@@ -62,10 +62,14 @@ func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) end
 	return func(ctx context.Context, request any) (response any, err error) {
 		call := lb.NewCall(ctx)
 		call.Idempotent = r.idempotent
+		start := b.client.Begin()
+		ended := panicked
+		defer func() { b.client.End(ctx, start, call, ended) }()
 		err = r.Do(ctx, call, func(ctx context.Context) (err error) {
 			response, err = b.invoke(ctx, call, request)
 			return err
 		}, r.verdict)
+		ended = b.ended(ctx, err)
 		if err != nil {
 			return nil, err
 		}

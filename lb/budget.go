@@ -25,8 +25,9 @@ type Budget struct {
 	// those who call seldom can; 3 if zero, none if negative.
 	PerSecond int
 
-	mu      sync.Mutex
-	seconds [budgetSeconds]budgetSecond // by the time's remainder
+	mu             sync.Mutex
+	seconds        [budgetSeconds]budgetSecond // by the time's remainder
+	spent, refused uint64
 }
 
 const budgetSeconds = 10
@@ -42,12 +43,22 @@ func (b *Budget) Call() { b.second(time.Now().Unix()).calls.Add(1) }
 
 // Spend reports whether a call may be sent once more, and counts it if so.
 func (b *Budget) Spend() bool {
-	now := time.Now().Unix()
-	current := b.second(now)
+	current := b.second(time.Now().Unix())
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var calls int64
-	retries := 0
+	calls, retries := b.lately()
+	if float64(retries) >= max(b.ratio()*float64(calls), float64(b.least())) {
+		b.refused++
+		return false
+	}
+	b.spent++
+	current.retries++
+	return true
+}
+
+// lately counts the last ten seconds. The caller holds mu.
+func (b *Budget) lately() (calls int64, retries int) {
+	now := time.Now().Unix()
 	for i := range b.seconds {
 		s := &b.seconds[i]
 		if age := now - s.unix.Load(); 0 <= age && age < budgetSeconds {
@@ -55,11 +66,7 @@ func (b *Budget) Spend() bool {
 			retries += s.retries
 		}
 	}
-	if float64(retries) >= max(b.ratio()*float64(calls), float64(b.least())) {
-		return false
-	}
-	current.retries++
-	return true
+	return calls, retries
 }
 
 func (b *Budget) ratio() float64 {

@@ -14,6 +14,8 @@ type Call struct {
 	Key string
 	// Idempotent says that the call may be sent more than once.
 	Idempotent bool
+	tries      uint16 // by Retry
+	hedged     atomic.Bool
 	// Tried are the endpoints that this call went to before. They are
 	// avoided while another is left.
 	Tried []*Endpoint
@@ -33,6 +35,14 @@ func (c *Call) Avoids(ep *Endpoint) bool { return c != nil && slices.Contains(c.
 
 // Endpoint is the one that the last pick chose for this call, nil before.
 func (c *Call) Endpoint() *Endpoint { return c.picked.Load() }
+
+// Tries is how often [Retry] tried the call, at least 1. It is for the goroutine
+// that called.
+func (c *Call) Tries() int { return max(int(c.tries), 1) }
+
+// Hedged reports whether the call was sent a second time while the first try
+// was under way; see [Hedged].
+func (c *Call) Hedged() bool { return c.hedged.Load() }
 
 // Pin returns a context whose calls go to one copy of each service: the one
 // that the first call was sent to, while it is there and has not failed the

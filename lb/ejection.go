@@ -82,6 +82,7 @@ type ejector struct {
 	endpoints []*Endpoint           // all that may be called, sorted by id
 	offences  map[*Endpoint]offence // of those who were ejected lately
 	away      int                   // of endpoints
+	ejections uint64                // ever
 }
 
 type offence struct {
@@ -148,6 +149,7 @@ func (e *ejector) eject(ep *Endpoint) {
 	o.away = true
 	e.offences[ep] = o
 	e.away++
+	e.ejections++
 	jitter := 0.9 + 0.2*float64(e.env.Rand()>>11)/(1<<53)
 	away := min(time.Duration(float64(e.Time)*float64(o.count)*jitter), e.MaxTime)
 	e.env.After(away, func() { e.forgive(ep) })

@@ -152,6 +152,7 @@ func (r *race[T]) second(ctx context.Context, call *Call) (T, error) {
 	if ep := call.Endpoint(); ep != nil {
 		other.Tried = append(other.Tried, ep)
 	}
+	call.hedged.Store(true)
 	go r.run(ctx, other)
 	var failed error
 	for range 2 {

@@ -105,6 +105,7 @@ func (r Retry) once(ctx context.Context, call *Call, try func(context.Context) e
 		defer cancel()
 	}
 	call.picked.Store(nil)
+	call.tries++
 	t := Try{Start: time.Now()}
 	t.Err = try(ctx)
 	t.Endpoint, t.Took = call.picked.Load(), time.Since(t.Start)
