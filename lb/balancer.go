@@ -31,6 +31,11 @@ type Options struct {
 	// change after a quiet time is applied at once, and so is any while
 	// there is nobody to call.
 	Window time.Duration
+	// Inspector is where the balancer can be looked at until it is closed;
+	// its last picks are recorded. If nil, that costs nothing.
+	Inspector *Inspector
+	// Transport says there who calls, such as "grpc".
+	Transport string
 	// Rand is the source of random bits, safe for concurrent use, and Now
 	// the monotonic clock; for simulations.
 	Rand func() uint64
@@ -48,6 +53,9 @@ type Balancer struct {
 	opts   Options
 	env    *Env
 	view   atomic.Pointer[view]
+
+	recorder *recorder // nil if picks are not recorded
+	made     time.Time
 
 	mu        sync.Mutex
 	snapshot  *adsum.Snapshot
@@ -71,6 +79,10 @@ type view struct {
 	callable  []*Endpoint // that the policy was built for
 	endpoints []*Endpoint // that it picks from
 	none      error       // why endpoints is empty
+
+	recorder   *recorder // nil if picks are not recorded
+	field      *field    // else who could be picked
+	unrecorded *view     // and the view for those that are not
 }
 
 // New makes a balancer. It knows nobody until the first [Balancer.Update].
@@ -83,15 +95,26 @@ func New(policy Policy, opts Options) *Balancer {
 	if n, ok := policy.(Needer); ok {
 		b.needs = n.Needs()
 	}
-	b.view.Store(&view{none: b.whyNone()})
+	b.made = time.Now()
+	if opts.Inspector != nil {
+		b.recorder = opts.Inspector.recorder()
+	}
+	b.publish(&view{none: b.whyNone()})
+	if opts.Inspector != nil {
+		opts.Inspector.add(b)
+	}
 	return b
 }
 
 // Pick chooses the endpoint for one call; call may be nil. Whoever picks must
 // call [Picked.Done] once, however the call ends. It fails with an error
 // wrapping [ErrNoEndpoint] when there is nobody to call.
-func (b *Balancer) Pick(call *Call) (Picked, error) {
-	v := b.view.Load()
+func (b *Balancer) Pick(call *Call) (Picked, error) { return b.pickFrom(b.view.Load(), call) }
+
+func (b *Balancer) pickFrom(v *view, call *Call) (Picked, error) {
+	if v.recorder != nil {
+		return b.pickRecorded(v, call)
+	}
 	if len(v.endpoints) == 0 {
 		return Picked{}, v.none
 	}

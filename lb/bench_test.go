@@ -126,3 +126,37 @@ func BenchmarkColdStart(b *testing.B) {
 		})
 	}
 }
+
+// A pick of a balancer whose picks are recorded. Nearly all of these come faster
+// than a hundred a second, and are not.
+func BenchmarkPickRecorded(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			balancer := lb.New(lb.Routing{}, lb.Options{Inspector: &lb.Inspector{}})
+			defer balancer.Close()
+			balancer.Update(snapshot(1, instances(n)...))
+			b.ReportAllocs()
+			for b.Loop() {
+				picked, err := balancer.Pick(nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				picked.Done(lb.Outcome{})
+			}
+		})
+	}
+}
+
+// What one look at a pick costs.
+func BenchmarkExplain(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			balancer := lb.New(lb.Routing{}, lb.Options{})
+			balancer.Update(snapshot(1, instances(n)...))
+			b.ReportAllocs()
+			for b.Loop() {
+				balancer.Explain(nil)
+			}
+		})
+	}
+}

@@ -1,6 +1,9 @@
 package lb
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // BoundedLoad is [RingHash] with a limit: no endpoint gets more than 1.25
 // times its share of the calls that are under way from here; what is above
@@ -38,7 +41,7 @@ func (p *boundedPicker) Pick(call *Call) *Endpoint {
 	} else {
 		start = p.ring.from(hash(call.Key))
 	}
-	bound := loadBound * float64(p.env.InFlight()+1) / float64(len(p.endpoints))
+	bound := p.bound()
 	avoid := call != nil && len(call.Tried) > 0 && len(call.Tried) < len(p.endpoints)
 	for n := range p.ring {
 		i := p.ring.at(start + n)
@@ -51,4 +54,26 @@ func (p *boundedPicker) Pick(call *Call) *Endpoint {
 		}
 	}
 	return p.endpoints[p.ring.at(start)]
+}
+
+// bound is how many calls an endpoint of the mean weight may have under way.
+func (p *boundedPicker) bound() float64 {
+	return loadBound * float64(p.env.InFlight()+1) / float64(len(p.endpoints))
+}
+
+// Explain tells who has room, on the circle from the key's place on.
+func (p *boundedPicker) Explain(call *Call, t *Trace) *Endpoint {
+	chosen := p.Pick(call)
+	if call == nil || call.Key == "" {
+		t.Rule("any on the circle that has room, as the call has no key")
+		return chosen
+	}
+	t.Rule("the first on the circle from the key's place on that has room; the score is how much of the circle lies between")
+	p.ring.explain(p.endpoints, hash(call.Key), chosen, t)
+	for i, ep := range p.endpoints {
+		if _, passed := t.scores[ep]; passed && ep != chosen && !call.Avoids(ep) {
+			t.LeaveOut(ep, LeftOut{ReasonLimit, fmt.Sprintf("%d calls under way, room for %.0f", ep.inflight.Load(), math.Ceil(p.bound()*share(p.shares, i)))})
+		}
+	}
+	return chosen
 }

@@ -70,7 +70,11 @@ func (b *Balancer) Callable() []*Endpoint { return b.view.Load().callable }
 // Panicking reports whether so many endpoints fail that the policy calls all of
 // them again; see [Ejection].
 func (b *Balancer) Panicking() bool {
-	p, ok := b.view.Load().picker.(interface{ Panicking() bool })
+	return b.view.Load().panicking()
+}
+
+func (v *view) panicking() bool {
+	p, ok := v.picker.(interface{ Panicking() bool })
 	return ok && p.Panicking()
 }
 
@@ -85,6 +89,9 @@ func (b *Balancer) rebuild() {
 // Close stops a compilation that is still due. Picks go on with the last view.
 func (b *Balancer) Close() {
 	b.env.close()
+	if b.opts.Inspector != nil {
+		b.opts.Inspector.remove(b)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
@@ -132,8 +139,17 @@ func (b *Balancer) compile() {
 	}
 	v.observer, v.observed = b.picker.(Observer)
 	v.observed = v.observed || b.needs != 0
-	b.view.Store(v)
+	b.publish(v)
 	b.changedAgain = true
+}
+
+// publish makes v the view that picks read. The caller holds mu.
+func (b *Balancer) publish(v *view) {
+	if b.recorder != nil {
+		unrecorded := *v
+		v.recorder, v.field, v.unrecorded = b.recorder, b.field(), &unrecorded
+	}
+	b.view.Store(v)
 }
 
 // need is what makes an endpoint one to choose from.

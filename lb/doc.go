@@ -29,6 +29,14 @@
 // [Routing] puts around any of them what narrows its choice: a filter, a subset,
 // the caller's zone, slow start, and ejection of endpoints that fail.
 //
+// # Explaining a pick
+//
+// [Balancer.Explain] tells how a pick would be made now: who was left out and
+// why, who was compared by which score, who was chosen. With an [Inspector] the
+// last real picks are there too ([Balancer.Recent]), and all that a balancer
+// knows ([Balancer.Inspect]). A policy takes part by making its picker an
+// [Explainer].
+//
 // # Retries
 //
 // [Retry] sends a call again where that is safe, each time to an endpoint that

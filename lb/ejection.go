@@ -88,6 +88,7 @@ type ejector struct {
 type offence struct {
 	count int
 	away  bool
+	until time.Duration // if away
 }
 
 func newEjector(e Ejection, env *Env) *ejector {
@@ -147,13 +148,22 @@ func (e *ejector) eject(ep *Endpoint) {
 	}
 	o.count++
 	o.away = true
+	jitter := 0.9 + 0.2*float64(e.env.Rand()>>11)/(1<<53)
+	away := min(time.Duration(float64(e.Time)*float64(o.count)*jitter), e.MaxTime)
+	o.until = e.env.Now() + away
 	e.offences[ep] = o
 	e.away++
 	e.ejections++
-	jitter := 0.9 + 0.2*float64(e.env.Rand()>>11)/(1<<53)
-	away := min(time.Duration(float64(e.Time)*float64(o.count)*jitter), e.MaxTime)
 	e.env.After(away, func() { e.forgive(ep) })
 	e.env.Rebuild()
+}
+
+// awayUntil is when ep comes back, and whether it is away.
+func (e *ejector) awayUntil(ep *Endpoint) (until time.Duration, away bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.offences[ep]
+	return o.until, o.away
 }
 
 // forgive lets ep be called again.

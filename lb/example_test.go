@@ -94,3 +94,23 @@ func ExampleRetry_Do() {
 	// answered by 10.0.0.2:80
 	// error: <nil>
 }
+
+func ExampleBalancer_Explain() {
+	policy := lb.Routing{Policy: lb.RoundRobin, Filter: lb.Filter{Version: "2"}}
+	b := lb.New(policy, lb.Options{Rand: func() uint64 { return 0 }})
+	b.Update(&adsum.Snapshot{Service: "book", Generation: 1, Instances: []*adsum.Instance{
+		{ID: "a", Service: "book", Addr: "10.0.0.1:80", Version: "1"},
+		{ID: "b", Service: "book", Addr: "10.0.0.2:80", Version: "2", Status: adsum.Critical, Reason: "disk full"},
+		{ID: "c", Service: "book", Addr: "10.0.0.3:80", Version: "2"},
+	}})
+	why := b.Explain(nil)
+	fmt.Printf("%s, by %s: %s\n", why.Chosen, why.Policy, why.Rule)
+	for _, c := range why.Candidates {
+		fmt.Println(c.ID, c.Reason, c.Detail)
+	}
+	// Output:
+	// c, by round_robin: the next in turn, by id
+	// a filter version "1", not "2"
+	// b status critical: disk full
+	// c
+}

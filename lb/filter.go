@@ -1,6 +1,10 @@
 package lb
 
-import "github.com/adsum-go/adsum"
+import (
+	"fmt"
+
+	"github.com/adsum-go/adsum"
+)
 
 // Filter says which instances are called. The zero value lets all pass.
 type Filter struct {
@@ -13,18 +17,25 @@ type Filter struct {
 }
 
 // Matches reports whether the instance passes.
-func (f Filter) Matches(in *adsum.Instance) bool {
+func (f Filter) Matches(in *adsum.Instance) bool { return f.lack(in) == "" }
+
+// lack says what the instance has not, "" if it passes. Values of metadata are
+// not shown, as they may be anything.
+func (f Filter) lack(in *adsum.Instance) string {
 	for _, tag := range f.Tags {
 		if !in.HasTag(tag) {
-			return false
+			return fmt.Sprintf("no tag %q", tag)
 		}
 	}
 	for key, value := range f.Metadata {
 		if got, ok := in.Metadata[key]; !ok || got != value {
-			return false
+			return fmt.Sprintf("other metadata %q", key)
 		}
 	}
-	return f.Version == "" || f.Version == in.Version
+	if f.Version != "" && f.Version != in.Version {
+		return fmt.Sprintf("version %q, not %q", in.Version, f.Version)
+	}
+	return ""
 }
 
 func (f Filter) all() bool { return len(f.Tags) == 0 && f.Version == "" && len(f.Metadata) == 0 }

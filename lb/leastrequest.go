@@ -34,3 +34,20 @@ func (p *leastRequestPicker) Pick(*Call) *Endpoint {
 	}
 	return a
 }
+
+// Explain draws two and tells what they have to do.
+func (p *leastRequestPicker) Explain(_ *Call, t *Trace) *Endpoint {
+	t.Rule("of two drawn, the one with fewer calls under way from here, in relation to its weight")
+	if len(p.endpoints) == 1 {
+		return p.endpoints[0]
+	}
+	i, j := p.two()
+	a, b := p.endpoints[i], p.endpoints[j]
+	atA, atB := float64(a.inflight.Load())/share(p.shares, int(i)), float64(b.inflight.Load())/share(p.shares, int(j))
+	t.Compare(a, atA)
+	t.Compare(b, atB)
+	if atB < atA {
+		return b
+	}
+	return a
+}

@@ -91,3 +91,27 @@ func (o *maglevOrder) advance() {
 		o.next -= maglevSize
 	}
 }
+
+// Explain tells whose the key's entry is, and those behind it as far as it was
+// looked.
+func (p *maglevPicker) Explain(call *Call, t *Trace) *Endpoint {
+	chosen := p.Pick(call)
+	if call == nil || call.Key == "" {
+		t.Rule("any, as the call has no key")
+		return chosen
+	}
+	t.Rule("whose the key's entry in the table is; the score is how many entries lie between")
+	entry, _ := bits.Mul64(hash(call.Key), uint64(len(p.table)))
+	seen := map[*Endpoint]bool{}
+	for n := range p.table {
+		ep := p.endpoints[p.table[(int(entry)+n)%len(p.table)]]
+		if !seen[ep] {
+			seen[ep] = true
+			t.Compare(ep, float64(n))
+		}
+		if ep == chosen {
+			break
+		}
+	}
+	return chosen
+}

@@ -123,3 +123,30 @@ func (p *peakPicker) Done(ep *Endpoint, o Outcome) {
 		p.reckon(now)
 	}
 }
+
+// Explain draws as Pick does and tells what each of those promises.
+func (p *peakPicker) Explain(_ *Call, t *Trace) *Endpoint {
+	t.Rule("of two drawn, or of four where two are slow, the one that promises the earlier answer; the score is in seconds")
+	if len(p.endpoints) == 1 {
+		return p.endpoints[0]
+	}
+	now, usual := p.env.lately(), math.Float64frombits(p.usual.Load())
+	best := p.drawTraced(now, usual, t)
+	if best.latency > farSlower*usual && usual > 0 {
+		if other := p.drawTraced(now, usual, t); other.load < best.load {
+			return other.ep
+		}
+	}
+	return best.ep
+}
+
+func (p *peakPicker) drawTraced(now tick, usual float64, t *Trace) promise {
+	i, j := p.two()
+	a, b := p.promise(i, now, usual), p.promise(j, now, usual)
+	t.Compare(a.ep, a.load/float64(time.Second))
+	t.Compare(b.ep, b.load/float64(time.Second))
+	if b.load < a.load {
+		return b
+	}
+	return a
+}

@@ -33,3 +33,9 @@ func (p *randomPicker) Pick(*Call) *Endpoint {
 	i, _ := bits.Mul64(random, uint64(len(p.endpoints)))
 	return p.endpoints[i]
 }
+
+// Explain tells that nobody was compared.
+func (p *randomPicker) Explain(call *Call, t *Trace) *Endpoint {
+	t.Rule("any, at random")
+	return p.Pick(call)
+}

@@ -68,3 +68,23 @@ func (p *rendezvousPicker) best(key uint64, call *Call, avoid bool) (best int, n
 func scoreByShare(score uint64, share float64) float64 {
 	return -share / math.Log((float64(score>>11)+0.5)/(1<<53))
 }
+
+// Explain tells everybody's score with the key.
+func (p *rendezvousPicker) Explain(call *Call, t *Trace) *Endpoint {
+	chosen := p.Pick(call)
+	if call == nil || call.Key == "" {
+		t.Rule("any, as the call has no key")
+		return chosen
+	}
+	t.Rule("the highest score with the key")
+	key := hash(call.Key)
+	for i, ep := range p.endpoints {
+		score := mix(p.seeds[i] ^ key)
+		if p.shares == nil {
+			t.Compare(ep, float64(score)/(1<<64))
+		} else {
+			t.Compare(ep, scoreByShare(score, p.shares[i]))
+		}
+	}
+	return chosen
+}

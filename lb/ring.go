@@ -87,3 +87,33 @@ func (r ring) from(h uint64) int {
 func (r ring) at(point int) int {
 	return int(r[point%len(r)] & (1<<ownerBits - 1))
 }
+
+// Explain tells who stands on the circle from the key's place on, as far as it
+// was looked.
+func (p *ringPicker) Explain(call *Call, t *Trace) *Endpoint {
+	chosen := p.Pick(call)
+	if call == nil || call.Key == "" {
+		t.Rule("any, as the call has no key")
+		return chosen
+	}
+	t.Rule("the first on the circle from the key's place on; the score is how much of the circle lies between")
+	p.ring.explain(p.endpoints, hash(call.Key), chosen, t)
+	return chosen
+}
+
+// explain scores those on the circle between the hash of a key and the chosen
+// one.
+func (r ring) explain(endpoints []*Endpoint, key uint64, chosen *Endpoint, t *Trace) {
+	start := r.from(key)
+	seen := map[*Endpoint]bool{}
+	for n := range r {
+		ep := endpoints[r.at(start+n)]
+		if !seen[ep] {
+			seen[ep] = true
+			t.Compare(ep, float64(r[(start+n)%len(r)]-key)/(1<<64))
+		}
+		if ep == chosen {
+			return
+		}
+	}
+}

@@ -69,3 +69,12 @@ func (p *roundRobinPicker) last(turn uint64) string {
 	}
 	return p.at(turn - 1).id
 }
+
+// Explain tells whose turn it is.
+func (p *roundRobinPicker) Explain(call *Call, t *Trace) *Endpoint {
+	t.Rule("the next in turn, by id")
+	if t.Dry() {
+		return p.at(p.cursor.Load())
+	}
+	return p.Pick(call)
+}

@@ -1,6 +1,9 @@
 package lb
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Routing is a [Policy] made of a simple one and what decides whom that one may
 // choose from. In this order: the filter, the subset, ejection, slow start, the
@@ -47,6 +50,14 @@ func (r Routing) Select(endpoints []*Endpoint) []*Endpoint {
 		endpoints = r.Filter.choose(endpoints)
 	}
 	return r.Subset.choose(endpoints)
+}
+
+// WhyNot says why Select leaves out an endpoint.
+func (r Routing) WhyNot(ep *Endpoint) LeftOut {
+	if lack := r.Filter.lack(ep.Instance()); lack != "" {
+		return LeftOut{ReasonFilter, lack}
+	}
+	return LeftOut{ReasonSubset, fmt.Sprintf("not among the %d of this client", r.Subset.Size)}
 }
 
 // Build applies the rest.
@@ -96,6 +107,26 @@ type routingPicker struct {
 
 func (p *routingPicker) Narrowed() []*Endpoint { return p.endpoints }
 func (p *routingPicker) Panicking() bool       { return p.panicking }
+
+// Explain lets the simple policy tell.
+func (p *routingPicker) Explain(call *Call, t *Trace) *Endpoint { return t.Ask(p.Picker, call) }
+
+// WhyNot says why an endpoint is not among the narrowed ones.
+func (p *routingPicker) WhyNot(ep *Endpoint) LeftOut {
+	until, away := p.awayUntil(ep)
+	if !away {
+		return LeftOut{ReasonEjected, "just coming back"}
+	}
+	return LeftOut{ReasonEjected, fmt.Sprintf("it failed; back in %v", (until - p.ejector.env.Now()).Round(time.Second))}
+}
+
+// awayUntil is when an ejected endpoint comes back, and whether it is one.
+func (p *routingPicker) awayUntil(ep *Endpoint) (until time.Duration, away bool) {
+	if p.ejector == nil {
+		return 0, false
+	}
+	return p.ejector.awayUntil(ep)
+}
 
 func (p *routingPicker) Done(ep *Endpoint, o Outcome) {
 	if p.ejector != nil {

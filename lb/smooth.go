@@ -70,3 +70,24 @@ func (p *smoothPicker) Pick(*Call) *Endpoint {
 	p.credit[best] -= p.sum
 	return p.endpoints[best]
 }
+
+// Explain tells the credit that everybody has.
+func (p *smoothPicker) Explain(_ *Call, t *Trace) *Endpoint {
+	t.Rule("the most credit, which grows by the weight with every pick and is spent by being picked")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	best := 0
+	for i, ep := range p.endpoints {
+		t.Compare(ep, p.credit[i]+p.weights[i])
+		if p.credit[i]+p.weights[i] > p.credit[best]+p.weights[best] {
+			best = i
+		}
+	}
+	if !t.Dry() {
+		for i, w := range p.weights {
+			p.credit[i] += w
+		}
+		p.credit[best] -= p.sum
+	}
+	return p.endpoints[best]
+}

@@ -40,3 +40,9 @@ func (p *weightedPicker) Pick(*Call) *Endpoint {
 	}
 	return p.endpoints[i]
 }
+
+// Explain tells that nobody was compared.
+func (p *weightedPicker) Explain(call *Call, t *Trace) *Endpoint {
+	t.Rule("any, at random in proportion to the weights")
+	return p.Pick(call)
+}

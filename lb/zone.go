@@ -8,6 +8,8 @@ type zonePicker struct {
 	zone      string
 	near, far Picker // nil if there is nobody
 	stays     uint64 // how many of 2⁶⁴ calls stay near
+
+	inside, outside []*Endpoint // those of near and far
 }
 
 func newZonePicker(policy Policy, zone string, env *Env, endpoints []*Endpoint, prev Picker) *zonePicker {
@@ -23,7 +25,7 @@ func newZonePicker(policy Policy, zone string, env *Env, endpoints []*Endpoint, 
 			far = append(far, ep)
 		}
 	}
-	p := &zonePicker{env: env, zone: zone, stays: staying(near, far)}
+	p := &zonePicker{env: env, zone: zone, stays: staying(near, far), inside: near, outside: far}
 	if len(near) > 0 {
 		p.near = policy.Build(env, near, before.near)
 	}
@@ -55,10 +57,27 @@ func staying(near, far []*Endpoint) uint64 {
 }
 
 func (p *zonePicker) Pick(call *Call) *Endpoint {
-	if p.far == nil || p.near != nil && (p.stays == math.MaxUint64 || p.env.Rand() < p.stays) {
+	if p.stay() {
 		return p.near.Pick(call)
 	}
 	return p.far.Pick(call)
+}
+
+// stay decides whether a call stays near.
+func (p *zonePicker) stay() bool {
+	return p.far == nil || p.near != nil && (p.stays == math.MaxUint64 || p.env.Rand() < p.stays)
+}
+
+// Explain tells where the call goes, and lets the picker of there tell the rest.
+func (p *zonePicker) Explain(call *Call, t *Trace) *Endpoint {
+	stay := p.stay()
+	t.zone, t.stays, t.spilled = p.zone, float64(p.stays)/(1<<64), !stay
+	if stay {
+		t.Narrow(p.inside, LeftOut{ReasonZone, "the call stays in the zone " + p.zone})
+		return t.Ask(p.near, call)
+	}
+	t.Narrow(p.outside, LeftOut{ReasonZone, "the call spills over from the zone " + p.zone})
+	return t.Ask(p.far, call)
 }
 
 // Done lets the picker learn that the endpoint belongs to.
