@@ -23,6 +23,7 @@ var rooms = map[string][]string{
 	"codec":     {"."},
 	"health":    {"."},
 	"lb":        {"."},
+	"debug":     {".", "lb"},
 	"lifecycle": {"."},
 	"mirror":    {"."},
 	"adsumtest": {"."},
@@ -53,7 +54,7 @@ var (
 	// inTests is what the tests of any folder may import besides.
 	inTests = []string{"adsumtest", "memory"}
 	// released modules must not need one that has no version.
-	released = []string{".", "codec", "health", "lb", "lifecycle", "mirror", "memory", "file", "eureka", "etcd", "consul",
+	released = []string{".", "codec", "health", "lb", "debug", "lifecycle", "mirror", "memory", "file", "eureka", "etcd", "consul",
 		"zookeeper", "dnssrv", "adsumhttp", "adsumgrpc", "adsumkit", "examples"}
 	anything = append([]string{"adsumtest", "test"}, released...)
 )

@@ -73,6 +73,8 @@ func (c *channel) UpdateClientConnState(s balancer.ClientConnState) error {
 			Protocols:      c.protocols(),
 			TrackReachable: true,
 			OnChange:       c.publish,
+			Inspector:      f.settings.inspector,
+			Transport:      "grpc",
 		})
 		client := f.settings.client(f.snapshot.Service)
 		c.leave = client.Open(c.engine)

@@ -24,6 +24,7 @@ type settings struct {
 	dir           *adsum.Directory
 	policy        lb.Policy
 	retry         lb.Retry
+	inspector     *lb.Inspector // may be nil
 	serviceConfig string
 	idempotent    map[string]bool // methods that an option names
 	declared      sync.Map        // what descriptors say: bool by method
@@ -71,6 +72,12 @@ func WithPolicy(policy lb.Policy) Option {
 // client has a zero [lb.Budget].
 func WithRetry(retry lb.Retry) Option {
 	return Option{set: func(s *settings) { s.retry = retry }}
+}
+
+// WithInspector lets the connection's balancer be looked at, and records its last
+// picks; see package debug.
+func WithInspector(inspector *lb.Inspector) Option {
+	return Option{set: func(s *settings) { s.inspector = inspector }}
 }
 
 // Idempotent says that calls of these methods, /package.Service/Method, may be

@@ -16,6 +16,7 @@ type Option func(*options)
 type options struct {
 	policy      lb.Policy
 	retry       lb.Retry
+	inspector   *lb.Inspector // may be nil
 	base        http.RoundTripper
 	http        *http.Transport // cloned for each service
 	tls         *tls.Config     // replaces http's, unless nil
@@ -71,6 +72,12 @@ func WithPolicy(policy lb.Policy) Option { return func(o *options) { o.policy = 
 // lb.Retry{Max: 1}, turns it off. Without a budget of its own, the transport
 // has a zero [lb.Budget].
 func WithRetry(retry lb.Retry) Option { return func(o *options) { o.retry = retry } }
+
+// WithInspector lets the balancers of the services be looked at, and records their
+// last picks; see package debug.
+func WithInspector(inspector *lb.Inspector) Option {
+	return func(o *options) { o.inspector = inspector }
+}
 
 // WithBase hands requests that name no service to base: those with another
 // scheme than http and https, and with a host that has a port or a dot, or is

@@ -43,7 +43,7 @@ func newService(k key, view *adsum.View, options *options) *service {
 		key:      k,
 		options:  options,
 		view:     view,
-		balancer: lb.New(options.policy, lb.Options{Protocols: protocols}),
+		balancer: lb.New(options.policy, lb.Options{Protocols: protocols, Inspector: options.inspector, Transport: k.scheme}),
 		http:     options.http.Clone(),
 		done:     make(chan struct{}),
 	}

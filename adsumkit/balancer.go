@@ -25,6 +25,7 @@ type Balancer struct {
 	client     *lb.Client // who counts the calls
 	leave      func()     // the client
 	result     func(context.Context, error) lb.Result
+	inspector  *lb.Inspector // may be nil
 	endpoint   endpoint.Endpoint
 }
 
@@ -45,6 +46,12 @@ func WithObserver(observer lb.ClientObserver) BalancerOption {
 	return func(b *Balancer) { b.observer = observer }
 }
 
+// WithInspector lets the balancer be looked at, and records its last picks; see
+// package debug.
+func WithInspector(inspector *lb.Inspector) BalancerOption {
+	return func(b *Balancer) { b.inspector = inspector }
+}
+
 // NewBalancer balances over the endpointer's instances by the policy, such as
 // lb.RoundRobin; nil is the zero lb.Routing: peak EWMA, with ejection of
 // instances that fail.
@@ -52,11 +59,11 @@ func NewBalancer(e *Endpointer, policy lb.Policy, opts ...BalancerOption) *Balan
 	if policy == nil {
 		policy = lb.Routing{}
 	}
-	b := &Balancer{endpointer: e, result: lb.ResultOf,
-		engine: lb.New(policy, lb.Options{Protocols: e.instancer.protocols})}
+	b := &Balancer{endpointer: e, result: lb.ResultOf}
 	for _, opt := range opts {
 		opt(b)
 	}
+	b.engine = lb.New(policy, lb.Options{Protocols: e.instancer.protocols, Inspector: b.inspector, Transport: "go-kit"})
 	b.client = lb.NewClient(lb.ClientOptions{Transport: "go-kit", Service: e.instancer.view.Service(), Observer: b.observer})
 	b.leave = b.client.Open(b.engine)
 	b.endpoint = b.call
