@@ -3,6 +3,7 @@ package adsumgrpc
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/balancer"
@@ -53,12 +54,30 @@ func Result(ctx context.Context, err error) lb.Result {
 // exported for the same reason as [Result].
 //
 // Unavailable does not tell whether the request reached the server; gRPC
-// itself sends again what certainly did not.
+// itself sends again what certainly did not. Where it says that there was no
+// connection, another try is free: a copy that was killed is left as soon by
+// calls over connections of the program's own as by those of this package.
 func Verdict(err error) lb.Verdict {
 	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded:
+	case codes.Unavailable:
+		return lb.Verdict{Safety: lb.IfIdempotent, Free: unconnected(err)}
+	case codes.DeadlineExceeded:
 		return lb.Verdict{Safety: lb.IfIdempotent}
 	default:
 		return lb.Verdict{}
 	}
+}
+
+// unconnected reports whether err is what gRPC fails a call with for which it
+// could not connect. There is nothing but its text to tell by. A server that
+// passes on the error of a server behind it says the same, so that is no proof
+// that the request never left.
+func unconnected(err error) bool {
+	text := status.Convert(err).Message()
+	for _, cause := range []string{"Error while dialing", "authentication handshake failed"} {
+		if strings.HasPrefix(text, `connection error: desc = "transport: `+cause) {
+			return true
+		}
+	}
+	return false
 }

@@ -2,11 +2,16 @@ package adsumgrpc_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"testing"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/lb"
@@ -39,4 +44,47 @@ func TestErrorsOfCallsThatOthersBalanceAreJudgedByTheirCode(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestATryIsFreeWhenThereWasNoConnection(t *testing.T) {
+	silent := listen(t)
+	deaf := silent.Addr().String()
+	silent.Close() // nothing listens there any more
+	plain := serveEmpty(t)
+	for _, test := range []struct {
+		name, addr string
+		creds      credentials.TransportCredentials
+		free       bool
+	}{
+		{"nothing listens", deaf, insecure.NewCredentials(), true},
+		{"no handshake", plain, credentials.NewTLS(&tls.Config{}), true},
+		{"the server says so", plain, insecure.NewCredentials(), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conn, err := grpc.NewClient(test.addr, grpc.WithTransportCredentials(test.creds))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			err = conn.Invoke(t.Context(), "/no/Such", &emptypb.Empty{}, &emptypb.Empty{})
+			if status.Code(err) == codes.Unimplemented {
+				err = status.Error(codes.Unavailable, "the disk is full")
+			}
+			if got := adsumgrpc.Verdict(err); got.Free != test.free || got.Safety != lb.IfIdempotent {
+				t.Errorf("%v: %+v", err, got)
+			}
+		})
+	}
+}
+
+// serveEmpty serves no methods until the test ends.
+func serveEmpty(t *testing.T) (addr string) {
+	t.Helper()
+	server, listener, done := grpc.NewServer(), listen(t), make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		<-done
+	})
+	return listener.Addr().String()
 }

@@ -127,13 +127,25 @@ func TestRetryStopsWhenTheBudgetIsSpent(t *testing.T) {
 	})
 }
 
-func TestRequestsThatNeverLeftDoNotSpendTheBudget(t *testing.T) {
-	budget := &lb.Budget{PerSecond: -1}
+func TestRequestsThatNoServerHadDoNotSpendTheBudget(t *testing.T) {
+	for _, verdict := range []lb.Verdict{{Safety: lb.Always}, {Safety: lb.IfIdempotent, Free: true}} {
+		budget := &lb.Budget{PerSecond: -1}
+		sent := 0
+		err := lb.Retry{Budget: budget}.Do(context.Background(), &lb.Call{Idempotent: true},
+			func(context.Context) error { sent++; return errBroken },
+			func(error) lb.Verdict { return verdict })
+		if sent != 3 || errors.Is(err, lb.ErrBudget) {
+			t.Errorf("%+v: sent %d times, then %v", verdict, sent, err)
+		}
+	}
+}
+
+func TestAFreeTryIsNotYetASafeOne(t *testing.T) {
 	sent := 0
-	err := lb.Retry{Budget: budget}.Do(context.Background(), &lb.Call{},
+	err := lb.Retry{}.Do(context.Background(), &lb.Call{},
 		func(context.Context) error { sent++; return errBroken },
-		func(error) lb.Verdict { return lb.Verdict{Safety: lb.Always} })
-	if sent != 3 || errors.Is(err, lb.ErrBudget) {
+		func(error) lb.Verdict { return lb.Verdict{Safety: lb.IfIdempotent, Free: true} })
+	if sent != 1 || !errors.Is(err, errBroken) {
 		t.Errorf("sent %d times, then %v", sent, err)
 	}
 }

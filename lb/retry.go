@@ -54,6 +54,10 @@ const (
 // Verdict is what a transport makes of the error of a try.
 type Verdict struct {
 	Safety Safety
+	// Free tells that, by all signs, no server had any work: another try
+	// multiplies no load, so it goes out at once and the budget is not asked.
+	// It does not make a call safe to send again.
+	Free bool
 	// After is for how long the server asked to be left alone; a longer
 	// wait than the back-off is honoured, unless it ends after the deadline:
 	// then there is no other try.
@@ -118,7 +122,7 @@ func (r Retry) next(ctx context.Context, call *Call, v Verdict, n int) (bool, er
 	if ctx.Err() != nil || !r.again(call, v, n) {
 		return false, ctx.Err()
 	}
-	if v.Safety != Always && r.Budget != nil && !r.Budget.Spend() {
+	if !v.free() && r.Budget != nil && !r.Budget.Spend() {
 		return false, ErrBudget
 	}
 	return sleep(ctx, r.wait(v, n)), ctx.Err()
@@ -133,11 +137,14 @@ func (r Retry) again(call *Call, v Verdict, n int) bool {
 	return n < limit && (v.Safety == Always || v.Safety == IfIdempotent && call.Idempotent)
 }
 
+// free reports whether no server had any work.
+func (v Verdict) free() bool { return v.Free || v.Safety == Always }
+
 // wait is how long to wait after n tries. Where the first request never left,
 // the second goes out at once: the endpoint is another one, and no server had
 // any work yet.
 func (r Retry) wait(v Verdict, n int) time.Duration {
-	if v.Safety == Always && n == 1 {
+	if v.free() && n == 1 {
 		return v.After
 	}
 	return max(v.After, r.Backoff.Delay(n, rand.Float64()))
