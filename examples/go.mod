@@ -8,6 +8,7 @@ replace (
 	github.com/adsum-go/adsum/adsumkit => ../adsumkit
 	github.com/adsum-go/adsum/consul => ../consul
 	github.com/adsum-go/adsum/etcd => ../etcd
+	github.com/adsum-go/adsum/zookeeper => ../zookeeper
 )
 
 require (
@@ -16,6 +17,7 @@ require (
 	github.com/adsum-go/adsum/adsumkit v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/consul v0.0.0-00010101000000-000000000000
 	github.com/adsum-go/adsum/etcd v0.0.0-00010101000000-000000000000
+	github.com/adsum-go/adsum/zookeeper v0.0.0-00010101000000-000000000000
 	github.com/go-kit/kit v0.13.0
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
@@ -29,6 +31,7 @@ require (
 	github.com/go-kit/log v0.2.0 // indirect
 	github.com/go-logfmt/logfmt v0.5.1 // indirect
 	github.com/go-viper/mapstructure/v2 v2.5.0 // indirect
+	github.com/go-zookeeper/zk v1.0.4 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
 	github.com/hashicorp/consul/api v1.34.5 // indirect

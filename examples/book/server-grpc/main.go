@@ -6,6 +6,7 @@ import (
 	"flag"
 	"log"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/reflection"
@@ -14,18 +15,20 @@ import (
 	"github.com/adsum-go/adsum/adsumgrpc"
 	"github.com/adsum-go/adsum/examples/book"
 	"github.com/adsum-go/adsum/examples/book/bookpb"
+	"github.com/adsum-go/adsum/lifecycle"
 )
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:50051", "host:port to listen on")
+	ttl := book.TTLFlag()
 	openRegistry := book.RegistryFlag()
 	book.ParseFlags()
-	if err := serve(*listen, openRegistry); err != nil {
+	if err := serve(*listen, *ttl, openRegistry); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(listen string, openRegistry func() (adsum.Registry, error)) error {
+func serve(listen string, ttl time.Duration, openRegistry func() (adsum.Registry, error)) error {
 	registry, err := openRegistry()
 	if err != nil {
 		return err
@@ -40,5 +43,6 @@ func serve(listen string, openRegistry func() (adsum.Registry, error)) error {
 	if err != nil {
 		return err
 	}
-	return adsumgrpc.Serve(context.Background(), server, listener, registry, adsum.Instance{Service: book.Service})
+	return adsumgrpc.Serve(context.Background(), server, listener, registry, adsum.Instance{Service: book.Service},
+		lifecycle.WithRegister(adsum.WithTTL(ttl)))
 }

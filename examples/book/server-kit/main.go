@@ -23,16 +23,17 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:50051", "host:port to listen on")
+	ttl := book.TTLFlag()
 	openRegistry := book.RegistryFlag()
 	book.ParseFlags()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := serve(ctx, *listen, openRegistry); err != nil {
+	if err := serve(ctx, *listen, *ttl, openRegistry); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(ctx context.Context, listen string, openRegistry func() (adsum.Registry, error)) error {
+func serve(ctx context.Context, listen string, ttl time.Duration, openRegistry func() (adsum.Registry, error)) error {
 	registry, err := openRegistry()
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func serve(ctx context.Context, listen string, openRegistry func() (adsum.Regist
 		return err
 	}
 	log.Printf("serving on %s, advertising %s: %s", listener.Addr(), addr, why)
-	registrar, err := adsumkit.NewRegistrar(registry, adsum.Instance{Service: book.Service, Addr: addr})
+	registrar, err := adsumkit.NewRegistrar(registry, adsum.Instance{Service: book.Service, Addr: addr}, adsum.WithTTL(ttl))
 	if err != nil {
 		return err
 	}
