@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		programs = dir
 		err = errors.Join(
 			build("../../examples", "./book/server-grpc", "./book/server-kit", "./book/client-grpc", "./book/client-kit"),
+			buildAs("server-http", "../../examples", "./http/server"),
 			build("../../cmd/adsum", "."))
 	}
 	if err != nil {
@@ -41,8 +42,10 @@ func TestMain(m *testing.M) {
 }
 
 // build builds programs of the module in dir.
-func build(dir string, packages ...string) error {
-	args := append([]string{"build", "-o", programs + string(filepath.Separator)}, packages...)
+func build(dir string, packages ...string) error { return buildAs("", dir, packages...) }
+
+func buildAs(name, dir string, packages ...string) error {
+	args := append([]string{"build", "-o", programs + string(filepath.Separator) + name}, packages...)
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {

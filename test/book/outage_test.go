@@ -25,13 +25,12 @@ import (
 // the TTL of the servers, and some seconds.
 const recovery = adsum.DefaultTTL + 5*time.Second
 
-// client calls the book service in a loop, as four callers.
+// client calls a service in a loop, as four callers.
 type client struct {
 	t    *testing.T
 	dir  *adsum.Directory
 	view *adsum.View
-	conn *grpc.ClientConn
-	stop context.CancelFunc
+	call call
 	done sync.WaitGroup
 
 	mu     sync.Mutex
@@ -39,42 +38,64 @@ type client struct {
 	failed []error
 }
 
+// call makes one call; dial prepares for it, and tidies up at the end of the test.
+type (
+	call func(context.Context) error
+	dial func(*testing.T, *adsum.Directory) call
+)
+
 func startClient(t *testing.T, registryURL, cache string) *client {
+	t.Helper()
+	return startCalling(t, registryURL, "book", dialGRPC, adsum.WithCache(cache))
+}
+
+func startCalling(t *testing.T, registryURL, service string, dial dial, options ...adsum.DirectoryOption) *client {
 	t.Helper()
 	registry, err := etcd.Open(registryURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &client{t: t}
-	c.dir = adsum.NewDirectory(registry, adsum.WithCache(cache), adsum.WithLogger(slog.New(slog.DiscardHandler)))
-	if c.view, err = c.dir.Open("book"); err != nil {
+	c.dir = adsum.NewDirectory(registry, append(options, adsum.WithLogger(slog.New(slog.DiscardHandler)))...)
+	t.Cleanup(func() {
+		c.dir.Close()
+		registry.Close()
+	})
+	if c.view, err = c.dir.Open(service); err != nil {
 		t.Fatal(err)
 	}
-	if c.conn, err = adsumgrpc.NewClient(c.dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
-		t.Fatal(err)
-	}
+	c.call = dial(t, c.dir)
 	ctx, stop := context.WithCancel(t.Context())
-	c.stop = stop
 	for range 4 {
 		c.done.Go(func() { c.loop(ctx) })
 	}
 	t.Cleanup(func() {
 		stop()
 		c.done.Wait()
-		c.conn.Close()
-		c.dir.Close()
-		registry.Close()
+		c.view.Close()
 	})
 	return c
 }
 
+func dialGRPC(t *testing.T, dir *adsum.Directory) call {
+	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	books := bookpb.NewBookServiceClient(conn)
+	return func(ctx context.Context) error {
+		_, err := books.GetBookInfo(ctx, &bookpb.BookInfoParams{BookId: 1})
+		return err
+	}
+}
+
 func (c *client) loop(ctx context.Context) {
-	books := bookpb.NewBookServiceClient(c.conn)
 	pause := time.NewTicker(5 * time.Millisecond)
 	defer pause.Stop()
 	for ctx.Err() == nil {
 		calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		_, err := books.GetBookInfo(calling, &bookpb.BookInfoParams{BookId: 1})
+		err := c.call(calling)
 		cancel()
 		c.mu.Lock()
 		c.total++
