@@ -1,0 +1,111 @@
+package adsumotel
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/adsum-go/adsum/lb"
+)
+
+var clientInstruments = []instrument[lb.ClientStats]{
+	{"adsum.client.calls", "{call}", counter, "Calls that ended, each with all its tries.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.Calls) })},
+	{"adsum.client.in_flight", "{call}", gauge, "Calls that have not ended.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.InFlight) })},
+	{"adsum.client.failures", "{call}", counter, "Calls that failed in the end, and whose servers were to blame.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.Failures) })},
+	{"adsum.client.no_endpoint", "{call}", counter, "Calls that ended with nobody to go to.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.NoEndpoint) })},
+	{"adsum.client.picks", "{pick}", counter, "How often an endpoint was picked and called.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.Picks) })},
+	{"adsum.client.retries", "{retry}", counter, "Tries after the first.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.Retries) })},
+	{"adsum.client.over_budget", "{call}", counter, "Calls that failed because the budget for retries was spent.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.OverBudget) })},
+	{"adsum.client.hedges", "{call}", counter, "Calls that were sent a second time while the first try was under way.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Calls.Hedges) })},
+	{"adsum.client.endpoints", "{endpoint}", gauge, "Endpoints by how far they can be called: all that are registered, of these those that are callable by their status, reachable, and eligible, which excludes the ejected.", readEndpoints},
+	{"adsum.client.ejected", "{endpoint}", gauge, "Endpoints that are left alone now because they failed.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Balancer.Ejected) })},
+	{"adsum.client.ejections", "{ejection}", counter, "How often an endpoint was ejected.",
+		one(func(s lb.ClientStats) float64 { return float64(s.Balancer.Ejections) })},
+	{"adsum.client.panicking", "{client}", gauge, "Clients for which so many endpoints are ejected that all are called.",
+		one(func(s lb.ClientStats) float64 { return truth(s.Balancer.Panicking) })},
+}
+
+func readEndpoints(s lb.ClientStats, report func(float64, ...attribute.KeyValue)) {
+	report(float64(s.Balancer.Endpoints), attrState.String("registered"))
+	report(float64(s.Balancer.Callable), attrState.String("callable"))
+	report(float64(s.Balancer.Reachable), attrState.String("reachable"))
+	report(float64(s.Balancer.Eligible), attrState.String("eligible"))
+}
+
+// clientKey is what clients are told apart by.
+type clientKey struct{ service, transport string }
+
+// ClientOpened takes in a client until it is closed. What it counted stays in the
+// totals: a counter must not fall because one of several clients is gone.
+func (t *Telemetry) ClientOpened(c *lb.Client) (closed func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	// One that was open before counts on from where it was.
+	t.retire(c, func(total, n uint64) uint64 { return total - n })
+	forget := t.Clients.ClientOpened(c)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		forget()
+		t.retire(c, func(total, n uint64) uint64 { return total + n })
+	}
+}
+
+// retire puts what a client counted into the totals of those that are gone. The
+// caller holds mu.
+func (t *Telemetry) retire(c *lb.Client, into func(total, n uint64) uint64) {
+	s := c.Stats()
+	key := clientKey{s.Service, s.Transport}
+	total := t.retired[key]
+	total.Calls.Calls = into(total.Calls.Calls, s.Calls.Calls)
+	total.Calls.Failures = into(total.Calls.Failures, s.Calls.Failures)
+	total.Calls.NoEndpoint = into(total.Calls.NoEndpoint, s.Calls.NoEndpoint)
+	total.Calls.Picks = into(total.Calls.Picks, s.Calls.Picks)
+	total.Calls.Retries = into(total.Calls.Retries, s.Calls.Retries)
+	total.Calls.Hedges = into(total.Calls.Hedges, s.Calls.Hedges)
+	total.Calls.OverBudget = into(total.Calls.OverBudget, s.Calls.OverBudget)
+	total.Balancer.Ejections = into(total.Balancer.Ejections, s.Balancer.Ejections)
+	t.retired[key] = total
+}
+
+// clientStats sums up the clients of each service and transport.
+func (t *Telemetry) clientStats() map[clientKey]lb.ClientStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make(map[clientKey]lb.ClientStats, len(t.retired))
+	for key, s := range t.retired {
+		all[key] = s
+	}
+	for _, s := range t.Stats() {
+		key := clientKey{s.Service, s.Transport}
+		all[key] = plus(all[key], s)
+	}
+	return all
+}
+
+// plus adds up what two clients of a service counted.
+func plus(a, b lb.ClientStats) lb.ClientStats {
+	a.Calls.Calls += b.Calls.Calls
+	a.Calls.InFlight += b.Calls.InFlight
+	a.Calls.Failures += b.Calls.Failures
+	a.Calls.NoEndpoint += b.Calls.NoEndpoint
+	a.Calls.Picks += b.Calls.Picks
+	a.Calls.Retries += b.Calls.Retries
+	a.Calls.Hedges += b.Calls.Hedges
+	a.Calls.OverBudget += b.Calls.OverBudget
+	a.Balancer.Endpoints += b.Balancer.Endpoints
+	a.Balancer.Callable += b.Balancer.Callable
+	a.Balancer.Reachable += b.Balancer.Reachable
+	a.Balancer.Eligible += b.Balancer.Eligible
+	a.Balancer.Ejected += b.Balancer.Ejected
+	a.Balancer.Ejections += b.Balancer.Ejections
+	a.Balancer.Panicking = a.Balancer.Panicking || b.Balancer.Panicking
+	return a
+}
