@@ -36,6 +36,11 @@ type Options struct {
 	Inspector *Inspector
 	// Transport says there who calls, such as "grpc".
 	Transport string
+	// Probe asks an endpoint for its load and hands the answer to
+	// [Balancer.Loaded]. It is called from [Balancer.Pick]: it must not wait,
+	// and may leave out what would be too many. Without it policies do with
+	// the loads that come with answers.
+	Probe func(*Endpoint)
 	// Rand is the source of random bits, safe for concurrent use, and Now
 	// the monotonic clock; for simulations.
 	Rand func() uint64
@@ -90,7 +95,7 @@ func New(policy Policy, opts Options) *Balancer {
 	if opts.Window == 0 {
 		opts.Window = 5 * time.Millisecond
 	}
-	b := &Balancer{policy: policy, opts: opts, env: newEnv(opts.Rand, opts.Now)}
+	b := &Balancer{policy: policy, opts: opts, env: newEnv(opts)}
 	b.env.rebuild = b.rebuild
 	if n, ok := policy.(Needer); ok {
 		b.needs = n.Needs()
@@ -138,12 +143,15 @@ func (b *Balancer) begin(ep *Endpoint) Picked {
 	if b.needs&InFlight != 0 {
 		ep.inflight.Add(1)
 	}
-	if b.needs&Latency != 0 {
+	if b.needs&(Latency|Loads) != 0 {
 		p.start = b.env.Now()
 		b.env.saw(p.start)
 	}
 	if b.needs&TotalInFlight != 0 {
 		b.env.inflight.Add(1)
+	}
+	if b.needs&Loads != 0 {
+		ep.reported.since.Add(1)
 	}
 	return p
 }
@@ -220,12 +228,31 @@ func (b *Balancer) end(p Picked, outcome Outcome) {
 		b.env.inflight.Add(-1)
 	}
 	if observer := b.view.Load().observer; observer != nil {
-		if b.needs&Latency != 0 {
+		if b.needs&(Latency|Loads) != 0 {
 			if outcome.Latency == 0 {
 				outcome.Latency = b.env.Now() - p.start
 			}
 			b.env.saw(p.start + outcome.Latency)
 		}
+		if outcome.Load.Known && b.needs&Loads != 0 {
+			b.loaded(p.Endpoint, outcome.Load)
+		}
 		observer.Done(p.Endpoint, outcome)
+	}
+}
+
+// Loaded tells the policy what an endpoint said of itself when it was probed; see
+// [Options.Probe]. What came with an answer, [Picked.Done] tells.
+func (b *Balancer) Loaded(ep *Endpoint, load Load) {
+	if load.Known && b.needs&Loads != 0 {
+		b.env.saw(b.env.Now())
+		b.loaded(ep, load)
+	}
+}
+
+func (b *Balancer) loaded(ep *Endpoint, load Load) {
+	ep.reported.learn(load, b.env.lately())
+	if o, ok := b.view.Load().observer.(LoadObserver); ok {
+		o.Loaded(ep, load)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/lb"
@@ -24,6 +25,27 @@ func BenchmarkPick(b *testing.B) {
 						b.Fatal(err)
 					}
 					picked.Done(lb.Outcome{})
+				}
+			})
+		}
+	}
+}
+
+// With a load in every answer, and probes that cost nothing.
+func BenchmarkPickByLoad(b *testing.B) {
+	for _, policy := range told() {
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", policy.Name(), n), func(b *testing.B) {
+				balancer := lb.New(policy, lb.Options{Probe: func(*lb.Endpoint) {}})
+				balancer.Update(snapshot(1, instances(n)...))
+				load := lb.Load{Known: true, InFlight: 3, Service: time.Millisecond}
+				b.ReportAllocs()
+				for b.Loop() {
+					picked, err := balancer.Pick(nil)
+					if err != nil {
+						b.Fatal(err)
+					}
+					picked.Done(lb.Outcome{Load: load})
 				}
 			})
 		}

@@ -23,7 +23,8 @@ type Endpoint struct {
 	inflight atomic.Int64
 	latency  peak
 	health   health
-	_        [32]byte
+	failing  peak
+	reported reported
 }
 
 func newEndpoint(in *adsum.Instance, addr, protocol string) *Endpoint {

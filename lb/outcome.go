@@ -17,6 +17,8 @@ type Outcome struct {
 	// Deadline is how long the caller was willing to wait, 0 if not
 	// known. A failure may be counted as having taken that long.
 	Deadline time.Duration
+	// Load is what the server said of itself with its answer.
+	Load Load
 }
 
 // Result is how a call ended, as far as the endpoint is to blame.
@@ -47,4 +49,14 @@ func ResultOf(ctx context.Context, err error) Result {
 	default:
 		return Failure
 	}
+}
+
+// failed is how long a failure counts as having taken: as long as its caller was
+// willing to wait, a second where that is not known.
+func (o Outcome) failed() time.Duration {
+	patience := o.Deadline
+	if patience == 0 {
+		patience = time.Second
+	}
+	return max(o.Latency, patience)
 }

@@ -26,8 +26,13 @@ func (peakEWMA) Name() string   { return "peak_ewma" }
 func (peakEWMA) Needs() Signals { return InFlight | Latency }
 
 func (peakEWMA) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
+	before, _ := prev.(*peakPicker)
+	return newPeakPicker(env, endpoints, before)
+}
+
+func newPeakPicker(env *Env, endpoints []*Endpoint, before *peakPicker) *peakPicker {
 	p := &peakPicker{choices: newChoices(env, endpoints)}
-	if before, ok := prev.(*peakPicker); ok {
+	if before != nil {
 		p.usual.Store(before.usual.Load())
 	}
 	p.reckon(tickOf(env.Now()))
@@ -67,7 +72,7 @@ func (p *peakPicker) Pick(*Call) *Endpoint {
 	if len(p.endpoints) == 1 {
 		return p.endpoints[0]
 	}
-	now, usual := p.env.lately(), math.Float64frombits(p.usual.Load())
+	now, usual := p.env.lately(), p.usualLatency()
 	best := p.draw(now, usual)
 	if best.latency > farSlower*usual && usual > 0 {
 		if other := p.draw(now, usual); other.load < best.load {
@@ -76,6 +81,9 @@ func (p *peakPicker) Pick(*Call) *Endpoint {
 	}
 	return best.ep
 }
+
+// usualLatency is the median, 0 if nothing is known yet.
+func (p *peakPicker) usualLatency() float64 { return math.Float64frombits(p.usual.Load()) }
 
 // promise is what is to be expected of an endpoint.
 type promise struct {
@@ -113,11 +121,7 @@ func (p *peakPicker) Done(ep *Endpoint, o Outcome) {
 	case Success:
 		ep.latency.learn(o.Latency, now)
 	case Failure:
-		patience := o.Deadline
-		if patience == 0 {
-			patience = time.Second
-		}
-		ep.latency.learn(max(o.Latency, patience), now)
+		ep.latency.learn(o.failed(), now)
 	}
 	if last := p.reckoned.Load(); uint32(now)-last >= reckonEvery && p.reckoned.CompareAndSwap(last, uint32(now)) {
 		p.reckon(now)

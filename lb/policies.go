@@ -8,7 +8,7 @@ import (
 // Policies lists every policy of this package, for choosing one by its name.
 func Policies() []Policy {
 	return []Policy{
-		RoundRobin, Random, Weighted, SmoothWeighted, LeastRequest, PeakEWMA,
+		RoundRobin, Random, Weighted, SmoothWeighted, LeastRequest, PeakEWMA, C3, Prequal,
 		RingHash, Maglev, Rendezvous, BoundedLoad,
 	}
 }

@@ -269,6 +269,149 @@ func TestPeakEWMAForgivesWithTime(t *testing.T) {
 	}
 }
 
+// told are the policies that go by what servers tell of their load.
+func told() []lb.Policy { return []lb.Policy{lb.C3, lb.Prequal} }
+
+func TestWhoTellsOfAHighLoadIsAvoided(t *testing.T) {
+	for _, policy := range told() {
+		t.Run(policy.Name(), func(t *testing.T) {
+			l := newLearning(policy, instances(10)...)
+			got := l.calls(t, 10_000, func(id string) lb.Outcome {
+				o := lb.Outcome{Latency: 5 * time.Millisecond, Load: lb.Load{Known: true, InFlight: 2, Service: 5 * time.Millisecond}}
+				if id == "copy-00003" {
+					o.Load.InFlight = 20
+				}
+				return o
+			})
+			// It is called now and then, to hear whether it still is so.
+			if n := got["copy-00003"]; n == 0 || n > 300 {
+				t.Errorf("the busy copy got %d of 10 000 calls", n)
+			}
+		})
+	}
+}
+
+func TestWithoutReportsTheyChooseAsPeakEWMADoes(t *testing.T) {
+	for _, policy := range told() {
+		t.Run(policy.Name(), func(t *testing.T) {
+			l := newLearning(policy, instances(10)...)
+			got := l.calls(t, 10_000, func(id string) lb.Outcome {
+				if id == "copy-00003" {
+					return lb.Outcome{Latency: 50 * time.Millisecond}
+				}
+				return lb.Outcome{Latency: 5 * time.Millisecond}
+			})
+			if n := got["copy-00003"]; n == 0 || n > 20 {
+				t.Errorf("the slow copy got %d of 10 000 calls", n)
+			}
+		})
+	}
+}
+
+func TestAFailingServerIsNotBelieved(t *testing.T) {
+	for _, policy := range told() {
+		t.Run(policy.Name(), func(t *testing.T) {
+			l := newLearning(policy, instances(10)...)
+			got := l.calls(t, 50_000, func(id string) lb.Outcome {
+				load := lb.Load{Known: true, InFlight: 2, Service: 5 * time.Millisecond}
+				if id == "copy-00003" { // it tells that it has nothing to do
+					load = lb.Load{Known: true, Service: time.Microsecond}
+					return lb.Outcome{Result: lb.Failure, Latency: time.Millisecond / 2, Deadline: time.Second, Load: load}
+				}
+				return lb.Outcome{Latency: 5 * time.Millisecond, Load: load}
+			})
+			if n := got["copy-00003"]; n > 10 {
+				t.Errorf("the failing copy got %d of 50 000 calls", n)
+			}
+		})
+	}
+}
+
+func TestNobodyIsForgotten(t *testing.T) {
+	for _, policy := range told() {
+		t.Run(policy.Name(), func(t *testing.T) {
+			all := instances(51)
+			l := newLearning(policy, all[:50]...)
+			answer := func(string) lb.Outcome {
+				return lb.Outcome{Latency: 5 * time.Millisecond, Load: lb.Load{Known: true, InFlight: 1, Service: 5 * time.Millisecond}}
+			}
+			l.calls(t, 5000, answer)
+			l.Update(snapshot(2, all...))
+			got := l.calls(t, 20_000, answer)
+			for _, in := range all {
+				if n := got[in.ID]; n < 20 || n > 4000 {
+					t.Errorf("%s got %d of 20 000 calls", in.ID, n)
+				}
+			}
+		})
+	}
+}
+
+func TestPrequalAsksThreeForEveryCallAndBelievesThem(t *testing.T) {
+	now := time.Duration(0)
+	var b *lb.Balancer
+	asked := map[string]int{}
+	b = lb.New(lb.Prequal, lb.Options{
+		Window: -1, Rand: seeded(1), Now: func() time.Duration { return now },
+		Probe: func(ep *lb.Endpoint) {
+			asked[ep.ID()]++
+			load := lb.Load{Known: true, InFlight: 3, Service: 10 * time.Millisecond}
+			if ep.ID() == "copy-00003" {
+				load.Service = 50 * time.Millisecond
+			}
+			b.Loaded(ep, load)
+		},
+	})
+	b.Update(snapshot(1, instances(10)...))
+	got := map[string]int{}
+	for range 3000 {
+		picked, err := b.Pick(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now += time.Millisecond
+		got[picked.Endpoint.ID()]++
+		picked.Done(lb.Outcome{Latency: 10 * time.Millisecond})
+	}
+	total := 0
+	for _, n := range asked {
+		total += n
+	}
+	if total != 9000 || len(asked) != 10 {
+		t.Errorf("%d endpoints were asked %d times, want 10 and 9000", len(asked), total)
+	}
+	if n := got["copy-00003"]; n > 30 {
+		t.Errorf("the slow copy got %d of 3000 calls", n)
+	}
+}
+
+func TestRoutingAndZonesHandLoadsOn(t *testing.T) {
+	l := newLearning(lb.Routing{Policy: lb.Prequal, Zone: "a"}, instances(10)...)
+	for _, ep := range l.Endpoints() {
+		l.Loaded(ep, lb.Load{Known: true, InFlight: 50, Service: 5 * time.Millisecond})
+	}
+	idle := l.Endpoints()[7]
+	l.Loaded(idle, lb.Load{Known: true, Service: 5 * time.Millisecond})
+	picks := 0
+	for range 20 { // one in sixteen goes elsewhere, to hear of others
+		l.Loaded(idle, lb.Load{Known: true, Service: 5 * time.Millisecond})
+		picked, err := l.Pick(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if picked.Endpoint == idle {
+			picks++
+		}
+		picked.Done(lb.Outcome{Result: lb.Ignored})
+		for _, ep := range l.Endpoints()[:5] {
+			l.Loaded(ep, lb.Load{Known: true, InFlight: 50, Service: 5 * time.Millisecond})
+		}
+	}
+	if picks < 12 {
+		t.Errorf("the idle copy got %d of 20 calls", picks)
+	}
+}
+
 func TestAKeyKeepsToItsCopy(t *testing.T) {
 	for _, policy := range hashing() {
 		t.Run(policy.Name(), func(t *testing.T) {
@@ -416,7 +559,14 @@ func TestPicksDoNotAllocate(t *testing.T) {
 	for _, policy := range lb.Policies() {
 		b := sowing(policy, weighing(1, 2, 3, 4, 5)...)
 		call := &lb.Call{Key: "some key that is not short"}
-		n := testing.AllocsPerRun(1000, func() { pick(t, b, call) })
+		load := lb.Load{Known: true, InFlight: 3, Service: time.Millisecond}
+		n := testing.AllocsPerRun(1000, func() {
+			picked, err := b.Pick(call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			picked.Done(lb.Outcome{Load: load})
+		})
 		if n > 0 {
 			t.Errorf("%s: %v allocations", policy.Name(), n)
 		}

@@ -74,6 +74,9 @@ const (
 	// TotalInFlight: count the calls under way to all endpoints together,
 	// for [Env.InFlight].
 	TotalInFlight
+	// Loads: keep what endpoints say of themselves ([Outcome.Load]), and hand
+	// it to a [LoadObserver].
+	Loads
 )
 
 // Needer is a [Policy] that wants signals.
@@ -84,6 +87,7 @@ type Needer interface{ Needs() Signals }
 type Env struct {
 	random    func() uint64        // nil for the generator
 	now       func() time.Duration // nil for the time since base
+	probe     func(*Endpoint)      // nil if the transport cannot
 	base      time.Time
 	generator generator
 	rebuild   func()
@@ -94,8 +98,8 @@ type Env struct {
 	latest    atomic.Uint32 // tick of the last pick or outcome, where latency is asked for
 }
 
-func newEnv(random func() uint64, now func() time.Duration) *Env {
-	e := &Env{random: random, now: now, base: time.Now()}
+func newEnv(opts Options) *Env {
+	e := &Env{random: opts.Rand, now: opts.Now, probe: opts.Probe, base: time.Now()}
 	e.generator.seed()
 	return e
 }
@@ -119,6 +123,18 @@ func (e *Env) Now() time.Duration {
 // InFlight is the number of calls under way from this balancer, where its
 // policy asks for it ([TotalInFlight]); otherwise 0.
 func (e *Env) InFlight() int64 { return e.inflight.Load() }
+
+// Probes reports whether endpoints can be asked for their load by
+// [Env.Probe].
+func (e *Env) Probes() bool { return e.probe != nil }
+
+// Probe asks an endpoint for its load, if the transport can. It does not wait
+// for the answer, which goes to [LoadObserver.Loaded], if there is one.
+func (e *Env) Probe(ep *Endpoint) {
+	if e.probe != nil {
+		e.probe(ep)
+	}
+}
 
 // index returns one of n at random; n must be positive.
 func (e *Env) index(n int) int {

@@ -128,6 +128,12 @@ func (p *routingPicker) awayUntil(ep *Endpoint) (until time.Duration, away bool)
 	return p.ejector.awayUntil(ep)
 }
 
+func (p *routingPicker) Loaded(ep *Endpoint, load Load) {
+	if o, ok := p.observer.(LoadObserver); ok {
+		o.Loaded(ep, load)
+	}
+}
+
 func (p *routingPicker) Done(ep *Endpoint, o Outcome) {
 	if p.ejector != nil {
 		p.ejector.done(ep, o.Result)

@@ -82,11 +82,21 @@ func (p *zonePicker) Explain(call *Call, t *Trace) *Endpoint {
 
 // Done lets the picker learn that the endpoint belongs to.
 func (p *zonePicker) Done(ep *Endpoint, o Outcome) {
-	picker := p.far
-	if ep.Instance().Zone == p.zone {
-		picker = p.near
-	}
-	if observer, ok := picker.(Observer); ok {
+	if observer, ok := p.of(ep).(Observer); ok {
 		observer.Done(ep, o)
 	}
+}
+
+func (p *zonePicker) Loaded(ep *Endpoint, load Load) {
+	if observer, ok := p.of(ep).(LoadObserver); ok {
+		observer.Loaded(ep, load)
+	}
+}
+
+// of returns the picker that the endpoint belongs to.
+func (p *zonePicker) of(ep *Endpoint) Picker {
+	if ep.Instance().Zone == p.zone {
+		return p.near
+	}
+	return p.far
 }

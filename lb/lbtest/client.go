@@ -51,6 +51,6 @@ type Setting struct {
 	Zones   []string      // theirs
 	Random  func() uint64 // for everything random that should repeat
 	// Probe asks a server for its load, and calls told when the answer is
-	// there, if it answers.
+	// there, if it answers. It is nil where servers never do.
 	Probe func(server int, told func(Load))
 }

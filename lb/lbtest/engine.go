@@ -10,7 +10,8 @@ import (
 )
 
 // Policy makes clients of this library's engine, which follow the registry and
-// keep connections as our transports do.
+// keep connections as our transports do, and ask servers for their load if the
+// policy wants that.
 func Policy(policy lb.Policy) func(Setting) Client {
 	return PolicyFor(func(Setting) lb.Policy { return policy })
 }
@@ -32,12 +33,12 @@ type engine struct {
 
 func newEngine(policy lb.Policy, s Setting) *engine {
 	e := &engine{
-		balancer:  lb.New(policy, lb.Options{TrackReachable: true, Rand: s.Random}),
 		instances: make([]*adsum.Instance, s.Servers),
 		numbers:   make(map[string]int, s.Servers),
 		listed:    make([]bool, s.Servers),
 		down:      make([]bool, s.Servers),
 	}
+	e.balancer = lb.New(policy, lb.Options{TrackReachable: true, Rand: s.Random, Probe: e.prober(s)})
 	all := make([]int, s.Servers)
 	for i := range e.instances {
 		all[i] = i
@@ -65,8 +66,27 @@ func (e *engine) Pick(call *lb.Call) (int, func(Answer), error) {
 	}
 	call.Tried = append(call.Tried, picked.Endpoint)
 	return e.numbers[picked.Endpoint.ID()], func(a Answer) {
-		picked.Done(lb.Outcome{Result: a.Result, Deadline: a.Deadline})
+		outcome := lb.Outcome{Result: a.Result, Deadline: a.Deadline}
+		if a.Load != nil {
+			outcome.Load = a.Load.told()
+		}
+		picked.Done(outcome)
 	}, nil
+}
+
+// prober asks servers for their load; nil if they cannot be asked.
+func (e *engine) prober(s Setting) func(*lb.Endpoint) {
+	if s.Probe == nil {
+		return nil
+	}
+	return func(ep *lb.Endpoint) {
+		s.Probe(e.numbers[ep.ID()], func(l Load) { e.balancer.Loaded(ep, l.told()) })
+	}
+}
+
+// told is the load as our engine takes it.
+func (l Load) told() lb.Load {
+	return lb.Load{Known: true, InFlight: l.InFlight, Queue: l.Queue, Service: l.Service, Utilization: l.Utilization}
 }
 
 func (e *engine) List(servers []int) {

@@ -64,7 +64,11 @@ func (w World) Run(seed uint64) Report {
 		r.hedges = append(r.hedges, &lb.Hedge{Quantile: r.Hedge, Budget: budget})
 		// Generators that are seeded by the time must not all be alike.
 		time.Sleep(time.Duration(r.random() % uint64(time.Microsecond)))
-		r.clients = append(r.clients, r.Client(Setting{n, len(r.Servers), zones, Random(r.random()), r.probe}))
+		setting := Setting{n, len(r.Servers), zones, Random(r.random()), r.probe}
+		if r.Silent {
+			setting.Probe = nil
+		}
+		r.clients = append(r.clients, r.Client(setting))
 	}
 	r.start = time.Now()
 	for _, h := range r.Happens {

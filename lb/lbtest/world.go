@@ -19,6 +19,8 @@ type World struct {
 	// Even lets every request take the same time, in place of one that is
 	// exponentially distributed.
 	Even bool
+	// Silent servers answer no probes.
+	Silent bool
 	// Patience is how long a caller waits for a try; 1 s if zero.
 	Patience time.Duration
 
