@@ -36,7 +36,7 @@ func (hostile) WatchServices(ctx context.Context, emit func([]string)) error {
 func TestNothingThatATerminalObeysGetsThrough(t *testing.T) {
 	b := newBench(t)
 	for _, args := range [][]string{
-		{"instances", "book", "--all"}, {"resolve", "book"}, {"resolve", "book", "--protocol", "http"}, {"services"},
+		{"instances", "book", "--all"}, {"resolve", "book"}, {"resolve", "book", "--protocol", "http"}, {"services"}, {"explain", "book"},
 	} {
 		for _, format := range []string{"table", "wide", "json", "jsonl", "yaml", "name"} {
 			r := b.run(append(args, "-o", format, "--registry", "hostile:")...)
