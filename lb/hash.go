@@ -2,6 +2,10 @@ package lb
 
 import "math/bits"
 
+// golden is 2⁶⁴ divided by the golden ratio: an increment and a multiplier that
+// spread whatever they are given.
+const golden = 0x9e3779b97f4a7c15
+
 // The hash of keys and ids. Its constants and its results are fixed for good:
 // two processes, of whatever version, must send a key to the same endpoint.
 

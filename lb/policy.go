@@ -2,6 +2,7 @@ package lb
 
 import (
 	"math/bits"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 )
@@ -85,23 +86,20 @@ type Needer interface{ Needs() Signals }
 // Env is what a balancer lends to its policy. It lives as long as the
 // balancer, across all updates. Its methods are safe for concurrent use.
 type Env struct {
-	random    func() uint64        // nil for the generator
-	now       func() time.Duration // nil for the time since base
-	probe     func(*Endpoint)      // nil if the transport cannot
-	base      time.Time
-	generator generator
-	rebuild   func()
-	rebuilds  atomic.Bool // one is on its way
-	closed    atomic.Bool
-	inflight  atomic.Int64 // of all endpoints, where it is asked for
-	_         [56]byte
-	latest    atomic.Uint32 // tick of the last pick or outcome, where latency is asked for
+	random   func() uint64        // nil for the runtime's
+	now      func() time.Duration // nil for the time since base
+	probe    func(*Endpoint)      // nil if the transport cannot
+	base     time.Time
+	rebuild  func()
+	rebuilds atomic.Bool // one is on its way
+	closed   atomic.Bool
+	inflight atomic.Int64 // of all endpoints, where it is asked for
+	_        [56]byte
+	latest   atomic.Uint32 // tick of the last pick or outcome, where latency is asked for
 }
 
 func newEnv(opts Options) *Env {
-	e := &Env{random: opts.Rand, now: opts.Now, probe: opts.Probe, base: time.Now()}
-	e.generator.seed()
-	return e
+	return &Env{random: opts.Rand, now: opts.Now, probe: opts.Probe, base: time.Now()}
 }
 
 // Rand returns 64 random bits, good for spreading calls and not for secrets.
@@ -109,7 +107,7 @@ func (e *Env) Rand() uint64 {
 	if e.random != nil {
 		return e.random()
 	}
-	return e.generator.next()
+	return rand.Uint64()
 }
 
 // Now is the time since an arbitrary start, monotonic.

@@ -2,6 +2,7 @@ package lb
 
 import (
 	"math/bits"
+	"math/rand/v2"
 )
 
 // Random sends each call to an endpoint chosen uniformly.
@@ -24,7 +25,7 @@ func (p *randomPicker) Pick(*Call) *Endpoint {
 	// Env.Rand, written out because it is too big to be inlined.
 	var random uint64
 	if p.env.random == nil {
-		random = p.env.generator.next()
+		random = rand.Uint64()
 	} else {
 		random = p.env.random()
 	}

@@ -1,6 +1,9 @@
 package lb
 
-import "math/bits"
+import (
+	"math/bits"
+	"math/rand/v2"
+)
 
 // Weighted sends each call to an endpoint at random, in proportion to the
 // weights. It takes the same few nanoseconds for any number of endpoints, and
@@ -30,7 +33,7 @@ func (p *weightedPicker) Pick(*Call) *Endpoint {
 	// inlined.
 	var random uint64
 	if p.env.random == nil {
-		random = p.env.generator.next()
+		random = rand.Uint64()
 	} else {
 		random = p.env.random()
 	}
