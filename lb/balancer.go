@@ -66,6 +66,7 @@ type Balancer struct {
 	snapshot  *adsum.Snapshot
 	endpoints []*Endpoint // one for each of the snapshot's instances; never modified
 	states    []state     // theirs
+	weights   []float32   // theirs, as the registry says; never modified
 	picker    Picker      // the last one built
 
 	timer      *time.Timer // set while a compilation is due

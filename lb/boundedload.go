@@ -21,7 +21,7 @@ func (boundedLoad) Name() string   { return "bounded_load" }
 func (boundedLoad) Needs() Signals { return InFlight | TotalInFlight }
 
 func (boundedLoad) Build(env *Env, endpoints []*Endpoint, _ Picker) Picker {
-	return &boundedPicker{env, endpoints, shares(endpoints), newRing(endpoints)}
+	return &boundedPicker{env, endpoints, env.shares(endpoints), newRing(endpoints)}
 }
 
 type boundedPicker struct {

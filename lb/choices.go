@@ -1,6 +1,9 @@
 package lb
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // choices draws the two endpoints that a policy compares: "the power of two
 // choices" (Mitzenmacher, 2001), which comes close to looking at all of them,
@@ -8,34 +11,57 @@ import "math/bits"
 type choices struct {
 	env       *Env
 	endpoints []*Endpoint
-	shares    []float64 // nil if even
-	alias     alias     // nil if even
+	even      bool    // all weigh the same
+	slots     slots   // nil if even
+	alias     alias   // where there are no slots either
+	mean      float64 // of the weights, unless even
 }
 
 func newChoices(env *Env, endpoints []*Endpoint) choices {
-	c := choices{env: env, endpoints: endpoints, shares: shares(endpoints)}
-	if c.shares != nil {
-		c.alias = newAlias(c.shares)
+	c := choices{env: env, endpoints: endpoints}
+	weights := env.weights(endpoints)
+	if weights == nil {
+		c.even = true
+		return c
+	}
+	c.mean = meanOf(weights)
+	if c.slots = newSlots(weights); c.slots == nil {
+		c.alias = newAlias(relative(weights))
 	}
 	return c
 }
 
-// two returns two different indices: the first drawn by weight, the second
+// two returns two different endpoints: the first drawn by weight, the second
 // evenly from the rest. A policy that prefers the first among equals thus
 // follows the weights while there is nothing to tell its endpoints apart.
 // There must be at least two endpoints.
-func (c *choices) two() (i, j uint64) {
+func (c *choices) two() (a, b *Endpoint) {
 	random := c.env.Rand()
-	if c.alias == nil {
-		// The low half of the product is as random as the whole was.
+	var i, j uint64
+	switch {
+	// The low half of the product is as random as the whole was.
+	case c.even:
 		i, random = bits.Mul64(random, uint64(len(c.endpoints)))
-	} else {
+	case c.slots != nil:
+		i, random = bits.Mul64(random, uint64(len(c.slots)))
+		i = uint64(c.slots[i])
+	default:
 		i = c.alias.draw(random)
 		random = c.env.Rand()
 	}
-	j, _ = bits.Mul64(random, uint64(len(c.endpoints)-1))
-	if j >= i {
-		j++
+	// The last one stands in for the first choice, which is seldom, and so
+	// cheaper than to move up all behind it.
+	last := uint64(len(c.endpoints) - 1)
+	if j, _ = bits.Mul64(random, last); j == i {
+		j = last
 	}
-	return i, j
+	return c.endpoints[i], c.endpoints[j]
+}
+
+// share is the endpoint's weight relative to the mean.
+func (c *choices) share(ep *Endpoint) float64 {
+	if c.even {
+		return 1
+	}
+	return float64(math.Float32frombits(ep.weight.Load())) / c.mean
 }

@@ -126,11 +126,13 @@ func (b *Balancer) changed() {
 // compile makes the view that picks read. The caller holds mu.
 func (b *Balancer) compile() {
 	b.compiledAt = b.env.Now()
-	endpoints := b.having(b.need())
+	need := b.need()
+	endpoints := having(b.endpoints, b.states, need)
 	v := &view{service: b.snapshot.Service, callable: endpoints, endpoints: endpoints}
 	if len(endpoints) == 0 {
 		v.none = b.whyNone()
 	} else {
+		b.env.weighed.Store(&weighed{endpoints, having(b.weights, b.states, need)})
 		b.picker = b.policy.Build(b.env, endpoints, b.picker)
 		v.picker = b.picker
 		if n, ok := b.picker.(Narrower); ok {
@@ -170,7 +172,17 @@ func (b *Balancer) selectAnew() {
 	if !ok {
 		return
 	}
-	chosen := s.Select(b.having(callable))
+	candidates := having(b.endpoints, b.states, callable)
+	chosen := s.Select(candidates)
+	if len(chosen) == len(candidates) {
+		for i, s := range b.states {
+			b.states[i] = s &^ selected
+			if s&callable != 0 {
+				b.states[i] |= selected
+			}
+		}
+		return
+	}
 	for i, ep := range b.endpoints {
 		b.states[i] &^= selected
 		if len(chosen) > 0 && chosen[0] == ep {
@@ -180,26 +192,40 @@ func (b *Balancer) selectAnew() {
 	}
 }
 
-// having returns the endpoints whose state includes need. The caller holds mu.
-func (b *Balancer) having(need state) []*Endpoint {
-	lacks := func(s state) bool { return s&need != need }
-	first := slices.IndexFunc(b.states, lacks)
-	if first < 0 {
-		return b.endpoints
+// having returns those of the list whose state includes need; the list itself
+// if these are all.
+func having[T any](list []T, states []state, need state) []T {
+	first := lacking(states, need)
+	if first == len(states) {
+		return list
 	}
 	// Runs are copied as a whole: one by one, each pointer would pass the
 	// collector's write barrier.
-	endpoints := make([]*Endpoint, 0, len(b.endpoints)-1)
-	endpoints = append(endpoints, b.endpoints[:first]...)
-	for i := first + 1; i < len(b.states); {
-		run := slices.IndexFunc(b.states[i:], lacks)
-		if run < 0 {
-			run = len(b.states) - i
-		}
-		endpoints = append(endpoints, b.endpoints[i:i+run]...)
+	some := make([]T, 0, len(list)-1)
+	some = append(some, list[:first]...)
+	for i := first + 1; i < len(states); {
+		run := lacking(states[i:], need)
+		some = append(some, list[i:i+run]...)
 		i += run + 1
 	}
-	return endpoints
+	return some
+}
+
+// lacking returns the index of the first state that does not include need, the
+// number of states if all do.
+func lacking(states []state, need state) int {
+	var usual [block]state // is compared at once, and most are like it
+	for i := range usual {
+		usual[i] = need
+	}
+	i := 0
+	for i+block <= len(states) && [block]state(states[i:]) == usual {
+		i += block
+	}
+	for i < len(states) && states[i]&need == need {
+		i++
+	}
+	return i
 }
 
 // notify calls OnChange if a view was compiled, without holding mu, so that
@@ -234,37 +260,54 @@ func (b *Balancer) merge(s *adsum.Snapshot) bool {
 		old = b.snapshot.Instances
 	}
 	b.snapshot = s
-	if sameIDs(old, s.Instances) {
-		return b.mergeInPlace(old, s.Instances)
+	start := same(old, s.Instances)
+	if start == len(old) && start == len(s.Instances) {
+		return false
 	}
-	b.mergeAnew(old, s.Instances)
+	end := sameEnd(old[start:], s.Instances[start:])
+	b.mergePart(start, old[start:len(old)-end], s.Instances[start:len(s.Instances)-end])
 	return true
 }
 
-// mergeInPlace merges two sets of the same ids.
-func (b *Balancer) mergeInPlace(old, instances []*adsum.Instance) (changed bool) {
-	shared := true // with those who were given the endpoints
-	for i := same(old, instances); i < len(instances); i += 1 + same(old[i+1:], instances[i+1:]) {
-		ep, s := b.revise(b.endpoints[i], b.states[i], instances[i])
-		if ep != b.endpoints[i] {
-			if shared {
-				b.endpoints, shared = slices.Clone(b.endpoints), false
-			}
-			b.endpoints[i] = ep
-		}
-		b.states[i] = s
-		changed = true
+// mergePart puts instances in the place of the old ones, which begin at start.
+func (b *Balancer) mergePart(start int, old, instances []*adsum.Instance) {
+	end := start + len(old)
+	m := merging{b: b, endpoints: b.endpoints[start:end], states: b.states[start:end], weights: b.weights[start:end]}
+	m.merge(old, instances)
+	b.states = slices.Replace(b.states, start, end, m.newStates...)
+	// These two are shared with those who were given them.
+	if !slices.Equal(m.endpoints, m.newEndpoints) {
+		b.endpoints = replaced(b.endpoints, start, end, m.newEndpoints)
 	}
-	return changed
+	if !slices.Equal(m.weights, m.newWeights) {
+		b.weights = replaced(b.weights, start, end, m.newWeights)
+	}
 }
 
-// mergeAnew merges any two sets.
-func (b *Balancer) mergeAnew(old, instances []*adsum.Instance) {
-	endpoints, states := make([]*Endpoint, 0, len(instances)), make([]state, 0, len(instances))
+// replaced is a copy of list with others in the place of those from start to end.
+func replaced[T any](list []T, start, end int, others []T) []T {
+	return slices.Concat(list[:start], others, list[end:])
+}
+
+// merging is the part of the endpoints that a snapshot changes.
+type merging struct {
+	b         *Balancer
+	endpoints []*Endpoint
+	states    []state
+	weights   []float32
+
+	newEndpoints []*Endpoint
+	newStates    []state
+	newWeights   []float32
+}
+
+func (m *merging) merge(old, instances []*adsum.Instance) {
+	m.newEndpoints, m.newStates, m.newWeights =
+		make([]*Endpoint, 0, len(instances)), make([]state, 0, len(instances)), make([]float32, 0, len(instances))
 	i := 0
 	for j := 0; j < len(instances); {
 		if run := same(old[i:], instances[j:]); run > 0 {
-			endpoints, states = append(endpoints, b.endpoints[i:i+run]...), append(states, b.states[i:i+run]...)
+			m.keep(i, run)
 			i, j = i+run, j+run
 			continue
 		}
@@ -276,30 +319,51 @@ func (b *Balancer) mergeAnew(old, instances []*adsum.Instance) {
 		var ep *Endpoint
 		var s state
 		if i < len(old) && old[i].ID == in.ID {
-			ep, s = b.endpoints[i], b.states[i]
+			ep, s = m.endpoints[i], m.states[i]
 			i++
 		}
-		ep, s = b.revise(ep, s, in)
-		endpoints, states = append(endpoints, ep), append(states, s)
+		ep, s = m.b.revise(ep, s, in)
+		m.newEndpoints, m.newStates, m.newWeights = append(m.newEndpoints, ep), append(m.newStates, s), append(m.newWeights, weightOf(in))
 		j++
 	}
-	b.endpoints, b.states = endpoints, states
 }
+
+// keep takes over a run of endpoints that did not change.
+func (m *merging) keep(at, run int) {
+	m.newEndpoints = append(m.newEndpoints, m.endpoints[at:at+run]...)
+	m.newStates = append(m.newStates, m.states[at:at+run]...)
+	m.newWeights = append(m.newWeights, m.weights[at:at+run]...)
+}
+
+// block is how many elements are compared at once, by the widest instructions
+// that the processor has.
+const block = 64
 
 // same returns for how long two lists begin with the same instances.
 func same(a, b []*adsum.Instance) int {
 	n := min(len(a), len(b))
-	a, b = a[:n], b[:n]
-	for i := range a {
-		if a[i] != b[i] {
-			return i
-		}
+	i := 0
+	for i+block <= n && [block]*adsum.Instance(a[i:]) == [block]*adsum.Instance(b[i:]) {
+		i += block
 	}
-	return n
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
-func sameIDs(a, b []*adsum.Instance) bool {
-	return slices.EqualFunc(a, b, func(a, b *adsum.Instance) bool { return a == b || a.ID == b.ID })
+// sameEnd returns for how long two lists end with the same instances.
+func sameEnd(a, b []*adsum.Instance) int {
+	n := min(len(a), len(b))
+	a, b = a[len(a)-n:], b[len(b)-n:]
+	i := n
+	for i >= block && [block]*adsum.Instance(a[i-block:]) == [block]*adsum.Instance(b[i-block:]) {
+		i -= block
+	}
+	for i > 0 && a[i-1] == b[i-1] {
+		i--
+	}
+	return n - i
 }
 
 // revise applies what the registry says now to an endpoint, nil if it is new.
@@ -307,11 +371,10 @@ func sameIDs(a, b []*adsum.Instance) bool {
 // of it, and whether it can be reached, was true of somebody else.
 func (b *Balancer) revise(ep *Endpoint, s state, in *adsum.Instance) (*Endpoint, state) {
 	addr, protocol := in.Address(b.opts.Protocols...)
-	if ep != nil && ep.addr == addr && ep.protocol == protocol {
-		ep.instance.Store(in)
-	} else {
-		ep, s = newEndpoint(in, addr, protocol), 0
+	if ep == nil || ep.addr != addr || ep.protocol != protocol {
+		ep, s = newEndpoint(in.ID, addr, protocol), 0
 	}
+	ep.revise(in)
 	s &^= callable
 	if in.Status.Callable() {
 		s |= callable

@@ -3,6 +3,7 @@ package lb
 import (
 	"math"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/adsum-go/adsum"
 )
@@ -14,23 +15,35 @@ import (
 //
 // All methods are safe for concurrent use.
 type Endpoint struct {
+	facts
+	_ [(cacheLine - unsafe.Sizeof(facts{})%cacheLine) % cacheLine]byte
+	learned
+}
+
+// cacheLine is how many bytes cores own together.
+const cacheLine = 64
+
+// facts hardly ever change.
+type facts struct {
 	id, addr, protocol string
 	instance           atomic.Pointer[adsum.Instance]
 	attached           atomic.Value
-	warmth             atomic.Uint32 // a float32 that weight is multiplied by; 0 for 1
+	warmth             float32 // what the instance's weight is multiplied by; 0 for 1; under the balancer's lock
+}
 
-	_        [64]byte // the counters below change with every call, the fields above hardly ever
+// learned is all that policies look at, and changes with every call: one cache
+// line, which belongs to no other endpoint.
+type learned struct {
 	inflight atomic.Int64
 	latency  peak
+	weight   atomic.Uint32 // a float32
 	health   health
 	failing  peak
 	reported reported
 }
 
-func newEndpoint(in *adsum.Instance, addr, protocol string) *Endpoint {
-	ep := &Endpoint{id: in.ID, addr: addr, protocol: protocol}
-	ep.instance.Store(in)
-	return ep
+func newEndpoint(id, addr, protocol string) *Endpoint {
+	return &Endpoint{facts: facts{id: id, addr: addr, protocol: protocol}}
 }
 
 // ID is the instance's id.
@@ -49,14 +62,35 @@ func (ep *Endpoint) Instance() *adsum.Instance { return ep.instance.Load() }
 // Weight is the copy's share of the traffic relative to its siblings. Policies
 // go by this, not by the instance's own, which says nothing of the moment.
 func (ep *Endpoint) Weight() float64 {
-	weight := float64(adsum.DefaultWeight)
-	if w := ep.Instance().Weight; w > 0 {
-		weight = float64(w)
+	return float64(math.Float32frombits(ep.weight.Load()))
+}
+
+// revise takes in what the registry says now. The balancer holds its lock.
+func (ep *Endpoint) revise(in *adsum.Instance) {
+	ep.instance.Store(in)
+	ep.weigh(weightOf(in))
+}
+
+// warm sets how much of its weight the endpoint is to have. The balancer holds
+// its lock.
+func (ep *Endpoint) warm(warmth float32) {
+	ep.warmth = warmth
+	ep.weigh(weightOf(ep.Instance()))
+}
+
+func (ep *Endpoint) weigh(weight float32) {
+	if ep.warmth != 0 {
+		weight *= ep.warmth
 	}
-	if w := ep.warmth.Load(); w != 0 {
-		weight *= float64(math.Float32frombits(w))
+	ep.weight.Store(math.Float32bits(weight))
+}
+
+// weightOf is the weight that the registry says.
+func weightOf(in *adsum.Instance) float32 {
+	if in.Weight <= 0 {
+		return adsum.DefaultWeight
 	}
-	return weight
+	return float32(in.Weight)
 }
 
 // InFlight is the number of calls under way from here, where the balancer's

@@ -21,15 +21,15 @@ func (p *leastRequestPicker) Pick(*Call) *Endpoint {
 	if len(p.endpoints) == 1 {
 		return p.endpoints[0]
 	}
-	i, j := p.two()
-	a, b := p.endpoints[i], p.endpoints[j]
-	if p.shares == nil {
-		if b.inflight.Load() < a.inflight.Load() {
+	a, b := p.two()
+	ofA, ofB := a.inflight.Load(), b.inflight.Load()
+	if p.even {
+		if ofB < ofA {
 			return b
 		}
 		return a
 	}
-	if float64(b.inflight.Load())*p.shares[i] < float64(a.inflight.Load())*p.shares[j] {
+	if float64(ofB)*a.Weight() < float64(ofA)*b.Weight() {
 		return b
 	}
 	return a
@@ -41,9 +41,8 @@ func (p *leastRequestPicker) Explain(_ *Call, t *Trace) *Endpoint {
 	if len(p.endpoints) == 1 {
 		return p.endpoints[0]
 	}
-	i, j := p.two()
-	a, b := p.endpoints[i], p.endpoints[j]
-	atA, atB := float64(a.inflight.Load())/share(p.shares, int(i)), float64(b.inflight.Load())/share(p.shares, int(j))
+	a, b := p.two()
+	atA, atB := float64(a.inflight.Load())/p.share(a), float64(b.inflight.Load())/p.share(b)
 	t.Compare(a, atA)
 	t.Compare(b, atB)
 	if atB < atA {

@@ -32,10 +32,14 @@ func (peakEWMA) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
 
 func newPeakPicker(env *Env, endpoints []*Endpoint, before *peakPicker) *peakPicker {
 	p := &peakPicker{choices: newChoices(env, endpoints)}
+	now := tickOf(env.Now())
 	if before != nil {
 		p.usual.Store(before.usual.Load())
+		p.reckoned.Store(before.reckoned.Load())
 	}
-	p.reckon(tickOf(env.Now()))
+	if p.usual.Load() == 0 || uint32(now)-p.reckoned.Load() >= reckonEvery {
+		p.reckon(now)
+	}
 	return p
 }
 
@@ -73,45 +77,51 @@ func (p *peakPicker) Pick(*Call) *Endpoint {
 		return p.endpoints[0]
 	}
 	now, usual := p.env.lately(), p.usualLatency()
-	best := p.draw(now, usual)
-	if best.latency > farSlower*usual && usual > 0 {
-		if other := p.draw(now, usual); other.load < best.load {
-			return other.ep
+	a, b := p.two()
+	ofA, ofB := p.latency(a, now, usual), p.latency(b, now, usual)
+	loadA, loadB := p.load(a, ofA), p.load(b, ofB)
+	best := a
+	if loadB < loadA {
+		// Nothing else happens here, so that this becomes a conditional
+		// move: a branch would be guessed wrongly every other time.
+		best = b
+	}
+	if tooSlow := farSlower * usual; tooSlow > 0 && max(ofA, ofB) > tooSlow && p.latency(best, now, usual) > tooSlow {
+		return p.another(best, min(loadA, loadB), now, usual)
+	}
+	return best
+}
+
+// another draws two more, and returns the best of three.
+func (p *peakPicker) another(best *Endpoint, load float64, now tick, usual float64) *Endpoint {
+	a, b := p.two()
+	for _, ep := range [...]*Endpoint{a, b} {
+		if l := p.load(ep, p.latency(ep, now, usual)); l < load {
+			best, load = ep, l
 		}
 	}
-	return best.ep
+	return best
 }
 
 // usualLatency is the median, 0 if nothing is known yet.
 func (p *peakPicker) usualLatency() float64 { return math.Float64frombits(p.usual.Load()) }
 
-// promise is what is to be expected of an endpoint.
-type promise struct {
-	ep            *Endpoint
-	latency, load float64
-}
-
-// draw returns the better of two.
-func (p *peakPicker) draw(now tick, usual float64) promise {
-	i, j := p.two()
-	a, b := p.promise(i, now, usual), p.promise(j, now, usual)
-	if b.load < a.load {
-		return b
-	}
-	return a
-}
-
-func (p *peakPicker) promise(i uint64, now tick, usual float64) promise {
-	ep := p.endpoints[i]
+// latency is how long the endpoint takes for a call.
+func (p *peakPicker) latency(ep *Endpoint, now tick, usual float64) float64 {
 	latency := ep.latency.at(now)
 	if latency == 0 {
 		latency = max(usual, 1)
 	}
+	return latency
+}
+
+// load is the endpoint's latency, times the calls that are before one more.
+func (p *peakPicker) load(ep *Endpoint, latency float64) float64 {
 	before := float64(ep.inflight.Load())
-	if p.shares != nil {
-		before /= p.shares[i]
+	if !p.even {
+		before /= p.share(ep)
 	}
-	return promise{ep, latency, latency * (before + 1)}
+	return latency * (before + 1)
 }
 
 // Done learns from a call.
@@ -134,23 +144,23 @@ func (p *peakPicker) Explain(_ *Call, t *Trace) *Endpoint {
 	if len(p.endpoints) == 1 {
 		return p.endpoints[0]
 	}
-	now, usual := p.env.lately(), math.Float64frombits(p.usual.Load())
-	best := p.drawTraced(now, usual, t)
-	if best.latency > farSlower*usual && usual > 0 {
-		if other := p.drawTraced(now, usual, t); other.load < best.load {
-			return other.ep
+	now, usual := p.env.lately(), p.usualLatency()
+	best, load := p.drawTraced(now, usual, t)
+	if usual > 0 && p.latency(best, now, usual) > farSlower*usual {
+		if other, l := p.drawTraced(now, usual, t); l < load {
+			return other
 		}
 	}
-	return best.ep
+	return best
 }
 
-func (p *peakPicker) drawTraced(now tick, usual float64, t *Trace) promise {
-	i, j := p.two()
-	a, b := p.promise(i, now, usual), p.promise(j, now, usual)
-	t.Compare(a.ep, a.load/float64(time.Second))
-	t.Compare(b.ep, b.load/float64(time.Second))
-	if b.load < a.load {
-		return b
+func (p *peakPicker) drawTraced(now tick, usual float64, t *Trace) (*Endpoint, float64) {
+	a, b := p.two()
+	loadA, loadB := p.load(a, p.latency(a, now, usual)), p.load(b, p.latency(b, now, usual))
+	t.Compare(a, loadA/float64(time.Second))
+	t.Compare(b, loadB/float64(time.Second))
+	if loadB < loadA {
+		return b, loadB
 	}
-	return a
+	return a, loadA
 }

@@ -93,7 +93,8 @@ type Env struct {
 	rebuild  func()
 	rebuilds atomic.Bool // one is on its way
 	closed   atomic.Bool
-	inflight atomic.Int64 // of all endpoints, where it is asked for
+	weighed  atomic.Pointer[weighed] // those that were compiled last
+	inflight atomic.Int64            // of all endpoints, where it is asked for
 	_        [56]byte
 	latest   atomic.Uint32 // tick of the last pick or outcome, where latency is asked for
 }

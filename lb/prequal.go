@@ -103,9 +103,9 @@ func (p *prequalPicker) pick(call *Call, trace *Trace) *Endpoint {
 
 // probe asks three for their load.
 func (p *prequalPicker) probe() {
-	i, j := p.two()
-	p.env.Probe(p.endpoints[i])
-	p.env.Probe(p.endpoints[j])
+	a, b := p.two()
+	p.env.Probe(a)
+	p.env.Probe(b)
 	p.env.Probe(p.endpoints[p.env.index(len(p.endpoints))])
 }
 

@@ -16,7 +16,7 @@ type rendezvous struct{}
 func (rendezvous) Name() string { return "rendezvous" }
 
 func (rendezvous) Build(env *Env, endpoints []*Endpoint, _ Picker) Picker {
-	p := &rendezvousPicker{env: env, endpoints: endpoints, seeds: make([]uint64, len(endpoints)), shares: shares(endpoints)}
+	p := &rendezvousPicker{env: env, endpoints: endpoints, seeds: make([]uint64, len(endpoints)), shares: env.shares(endpoints)}
 	for i, ep := range endpoints {
 		p.seeds[i] = hash(ep.id)
 	}

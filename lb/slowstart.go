@@ -1,7 +1,6 @@
 package lb
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
@@ -38,7 +37,10 @@ func (s *slowStart) warm(env *Env, endpoints []*Endpoint) {
 			delete(s.since, ep)
 			warmth = 1
 		}
-		ep.warmth.Store(math.Float32bits(float32(max(warmth, coldest))))
+		ep.warm(float32(max(warmth, coldest)))
+	}
+	if len(s.since) > 0 {
+		env.weighed.Store(nil) // they are others now
 	}
 	if len(s.since) > 0 && s.waiting.CompareAndSwap(false, true) {
 		env.After(s.window/slowStartSteps, func() {

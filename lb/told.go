@@ -28,8 +28,7 @@ func (p *toldPicker) unheard(trace *Trace) *Endpoint {
 		return p.endpoints[0]
 	}
 	now := p.env.lately()
-	i, j := p.two()
-	a, b := p.endpoints[i], p.endpoints[j]
+	a, b := p.two()
 	if a.reported.age(now) < b.reported.age(now) {
 		a, b = b, a
 	}
@@ -56,11 +55,8 @@ func (p *toldPicker) failingAbove() float64 { return farSlower * p.usualLatency(
 
 // queue is how many calls an endpoint has in relation to its weight.
 func (p *toldPicker) queue(i int) float64 {
-	n := p.endpoints[i].reported.inFlight()
-	if p.shares != nil {
-		n /= p.shares[i]
-	}
-	return n
+	ep := p.endpoints[i]
+	return ep.reported.inFlight() / p.share(ep)
 }
 
 func (p *toldPicker) Loaded(ep *Endpoint, _ Load) {

@@ -15,37 +15,49 @@ type weighted struct{}
 func (weighted) Name() string { return "weighted" }
 
 func (weighted) Build(env *Env, endpoints []*Endpoint, _ Picker) Picker {
-	shares := shares(endpoints)
-	if shares == nil {
+	weights := env.weights(endpoints)
+	if weights == nil {
 		return &randomPicker{env, endpoints}
 	}
-	return &weightedPicker{env, endpoints, newAlias(shares)}
+	if slots := newSlots(weights); slots != nil {
+		return &slotsPicker{env, endpoints, slots}
+	}
+	return &aliasPicker{env, endpoints, newAlias(relative(weights))}
 }
 
-type weightedPicker struct {
+type slotsPicker struct {
 	env       *Env
 	endpoints []*Endpoint
-	alias     alias
+	slots     slots
 }
 
-func (p *weightedPicker) Pick(*Call) *Endpoint {
-	// Env.Rand and alias.draw, written out because they are too big to be
-	// inlined.
+func (p *slotsPicker) Pick(*Call) *Endpoint {
+	// Env.Rand, written out because it is too big to be inlined.
 	var random uint64
 	if p.env.random == nil {
 		random = rand.Uint64()
 	} else {
 		random = p.env.random()
 	}
-	i, height := bits.Mul64(random, uint64(len(p.alias)))
-	if c := &p.alias[i]; height >= c.own {
-		i = uint64(c.other)
-	}
-	return p.endpoints[i]
+	i, _ := bits.Mul64(random, uint64(len(p.slots)))
+	return p.endpoints[p.slots[i]]
 }
 
 // Explain tells that nobody was compared.
-func (p *weightedPicker) Explain(call *Call, t *Trace) *Endpoint {
+func (p *slotsPicker) Explain(call *Call, t *Trace) *Endpoint { return explainByWeight(p, call, t) }
+
+type aliasPicker struct {
+	env       *Env
+	endpoints []*Endpoint
+	alias     alias
+}
+
+func (p *aliasPicker) Pick(*Call) *Endpoint { return p.endpoints[p.alias.draw(p.env.Rand())] }
+
+// Explain tells that nobody was compared.
+func (p *aliasPicker) Explain(call *Call, t *Trace) *Endpoint { return explainByWeight(p, call, t) }
+
+func explainByWeight(p Picker, call *Call, t *Trace) *Endpoint {
 	t.Rule("any, at random in proportion to the weights")
 	return p.Pick(call)
 }

@@ -5,39 +5,6 @@ import (
 	"math/bits"
 )
 
-// shares returns the endpoints' weights relative to their mean; nil if they
-// are all the same, which most policies can make quick work of.
-func shares(endpoints []*Endpoint) []float64 {
-	first, even := endpoints[0].Weight(), true
-	for _, ep := range endpoints {
-		if ep.Weight() != first {
-			even = false
-			break
-		}
-	}
-	if even {
-		return nil
-	}
-	weights, sum := make([]float64, len(endpoints)), 0.0
-	for i, ep := range endpoints {
-		weights[i] = ep.Weight()
-		sum += weights[i]
-	}
-	mean := sum / float64(len(weights))
-	for i := range weights {
-		weights[i] /= mean
-	}
-	return weights
-}
-
-// share is the share at i, of shares that may be nil.
-func share(shares []float64, i int) float64 {
-	if shares == nil {
-		return 1
-	}
-	return shares[i]
-}
-
 // alias draws an index by its share in constant time: Walker, "An Efficient
 // Method for Generating Discrete Random Variables with General Distributions"
 // (1977), built as in Vose, "A Linear Algorithm for Generating Random Numbers
@@ -50,9 +17,9 @@ type column struct {
 	other uint32 // whose the rest is
 }
 
-func newAlias(shares []float64) alias {
-	a := make(alias, len(shares))
-	left := append([]float64(nil), shares...)
+// newAlias takes weights relative to their mean, and keeps the slice.
+func newAlias(left []float64) alias {
+	a := make(alias, len(left))
 	var small, large []uint32
 	for i, s := range left {
 		a[i] = column{own: math.MaxUint64, other: uint32(i)}
@@ -77,8 +44,9 @@ func newAlias(shares []float64) alias {
 // draw turns 64 random bits into an index.
 func (a alias) draw(random uint64) uint64 {
 	i, height := bits.Mul64(random, uint64(len(a)))
-	if c := a[i]; height >= c.own {
-		return uint64(c.other)
-	}
-	return i
+	c := a[i]
+	// A branch would be guessed wrongly every other time.
+	other := uint64(c.other)
+	_, below := bits.Sub64(height, c.own, 0)
+	return other ^ (other^i)&-below
 }
