@@ -18,17 +18,24 @@ func tickOf(t time.Duration) tick { return tick(t >> tickBits) }
 // after seven seconds, and for nothing after a minute.
 const memory = float64(10*time.Second) / (1 << tickBits)
 
-// fading is how much of what was learned at the tick then still counts now.
-func fading(then, now tick) float64 {
-	elapsed := int32(now - then)
-	if elapsed <= 0 {
+// fading is how much of what was learned so many ticks ago still counts.
+func fading(elapsed uint32) float64 {
+	if elapsed < brief {
+		return fadingBriefly(elapsed)
+	}
+	if int32(elapsed) <= 0 { // learned after the present was looked at
 		return 1
 	}
-	x := float64(elapsed) / memory
-	if x < 0.02 {
-		return 1 - x + x*x/2 // nearly always, and much faster
-	}
-	return math.Exp(-x)
+	return math.Exp(-float64(elapsed) / memory)
+}
+
+// brief is so few ticks that e⁻ˣ is 1 - x + x²/2 to six digits. With much to
+// do, all endpoints are asked that often.
+const brief = 200
+
+func fadingBriefly(elapsed uint32) float64 {
+	x := float64(elapsed) * (1 / memory)
+	return 1 - x + x*x/2
 }
 
 // peak is a peak-sensitive moving average of latencies (Finagle's PeakEwma,
@@ -51,7 +58,10 @@ func unpacked(word uint64) (average float64, at tick) {
 // tried again.
 func (p *peak) at(now tick) float64 {
 	average, then := unpacked(p.word.Load())
-	return average * fading(then, now)
+	if elapsed := uint32(now - then); elapsed < brief {
+		return average * fadingBriefly(elapsed)
+	}
+	return average * fading(uint32(now-then))
 }
 
 // learn takes in one latency.
@@ -61,7 +71,7 @@ func (p *peak) learn(latency time.Duration, now tick) {
 		word := p.word.Load()
 		average, then := unpacked(word)
 		if sample < average {
-			keep := fading(then, now)
+			keep := fading(uint32(now - then))
 			if keep == 1 {
 				return
 			}
