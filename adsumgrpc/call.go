@@ -19,6 +19,7 @@ type call struct {
 	context.Context
 	*lb.Call
 	trailer metadata.MD // of the last try that failed
+	beside  bool        // the second of two that run at once
 }
 
 type callKey struct{}
@@ -50,6 +51,15 @@ func (c *call) pickBy() *lb.Call {
 		return nil
 	}
 	return c.Call
+}
+
+// refused is the error of a pick that found copies and was given none. It ends a
+// second try at once; calls that want to wait for somebody wait.
+func (c *call) refused(err error) error {
+	if c != nil && c.beside {
+		return status.Error(codes.Unavailable, err.Error())
+	}
+	return err
 }
 
 // failed keeps what the server says in the trailer of a try that failed.

@@ -5,7 +5,7 @@
 //
 //	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(creds))
 //
-// The options of gRPC and of this package ([WithPolicy], [WithRetry],
+// The options of gRPC and of this package ([WithPolicy], [WithRetry], [WithHedge],
 // [Idempotent], [WithServiceConfig]) go into one list. Programs that make
 // their connections elsewhere use [DialOptions] with the target adsum:///book.
 //

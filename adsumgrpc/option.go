@@ -25,6 +25,7 @@ type settings struct {
 	policy        lb.Policy
 	retry         lb.Retry
 	inspector     *lb.Inspector // may be nil
+	hedge         *lb.Hedge     // nil if off
 	serviceConfig string
 	idempotent    map[string]bool // methods that an option names
 	declared      sync.Map        // what descriptors say: bool by method
@@ -78,6 +79,21 @@ func WithRetry(retry lb.Retry) Option {
 // picks; see package debug.
 func WithInspector(inspector *lb.Inspector) Option {
 	return Option{set: func(s *settings) { s.inspector = inspector }}
+}
+
+// WithHedge sends unary calls that are safe to send again to a second copy when
+// an answer takes longer than nearly all did lately, takes the answer that comes
+// first, and cancels the other; off if not given or nil. It happens within one
+// try of [WithRetry], spends that one's budget unless h has another, and learns
+// each method's latencies apart ([lb.Hedge.For], by its name, /package.Service/Method);
+// h counts them all.
+//
+// Both calls run at once: interceptors and what [grpc.OnFinish] names may be
+// called by two goroutines, and interceptors must return when their context
+// ends. Calls whose reply is no protobuf message are not sent twice, nor are those
+// of a context made by [Pin].
+func WithHedge(h *lb.Hedge) Option {
+	return Option{set: func(s *settings) { s.hedge = h }}
 }
 
 // Idempotent says that calls of these methods, /package.Service/Method, may be

@@ -38,7 +38,7 @@ func result(ctx context.Context, done balancer.DoneInfo) lb.Result {
 // that another one balances, such as adsumkit.
 func Result(ctx context.Context, err error) lb.Result {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return lb.Ignored
+		return lb.ResultOf(ctx, err)
 	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.DataLoss:

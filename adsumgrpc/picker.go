@@ -32,7 +32,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	picked, err := p.engine.Pick(c.pickBy())
 	if err != nil {
 		if len(p.engine.Callable()) > 0 {
-			return balancer.PickResult{}, err // the policy declines
+			return balancer.PickResult{}, c.refused(err) // the policy declines
 		}
 		return balancer.PickResult{}, p.nobody(err)
 	}

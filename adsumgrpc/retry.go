@@ -24,10 +24,17 @@ func (s *settings) unary(ctx context.Context, method string, req, reply any, con
 
 // send tries a call again where that is safe.
 func (s *settings) send(c *call, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts []grpc.CallOption) error {
-	err := s.retry.Do(c, c.Call, func(ctx context.Context) error {
-		c.trailer = nil
+	once := func(ctx context.Context, reply any, opts []grpc.CallOption) error {
 		return invoke(ctx, method, req, reply, conn, opts...)
-	}, c.verdict)
+	}
+	try := func(ctx context.Context) error {
+		c.trailer = nil
+		return once(ctx, reply, opts)
+	}
+	if hedge := s.hedgeOf(c, method, reply); hedge != nil {
+		try = newHedged(hedge, c, reply, opts, once).try
+	}
+	err := s.retry.Do(c, c.Call, try, c.verdict)
 	c.report(opts)
 	return s.explain(conn, err)
 }

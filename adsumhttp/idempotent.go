@@ -1,6 +1,7 @@
 package adsumhttp
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,6 +17,9 @@ func idempotent(req *http.Request) bool {
 	}
 	return req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != ""
 }
+
+// methodOf is the request's method, by its name.
+func methodOf(req *http.Request) string { return cmp.Or(req.Method, http.MethodGet) }
 
 // unavailable reports whether a status says that the copy, or the proxy in
 // front of it, could not deal with the request now.

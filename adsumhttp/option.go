@@ -17,6 +17,7 @@ type options struct {
 	policy      lb.Policy
 	retry       lb.Retry
 	inspector   *lb.Inspector // may be nil
+	hedge       *lb.Hedge     // nil if off
 	base        http.RoundTripper
 	http        *http.Transport // cloned for each service
 	tls         *tls.Config     // replaces http's, unless nil
@@ -78,6 +79,16 @@ func WithRetry(retry lb.Retry) Option { return func(o *options) { o.retry = retr
 func WithInspector(inspector *lb.Inspector) Option {
 	return func(o *options) { o.inspector = inspector }
 }
+
+// WithHedge sends requests that are safe to send again to a second copy when an
+// answer takes longer than nearly all did lately, takes the answer that comes
+// first, and cancels the other; off if not given or nil. It happens within one
+// try of [WithRetry], spends that one's budget unless h has another, and learns
+// the latencies of each method of each service apart ([lb.Hedge.For], by
+// "GET http://service"); h counts them all. The answer is there when its headers
+// are. A request with a trailer, and one of a context made by [lb.Pin], is sent
+// once.
+func WithHedge(h *lb.Hedge) Option { return func(o *options) { o.hedge = h } }
 
 // WithBase hands requests that name no service to base: those with another
 // scheme than http and https, and with a host that has a port or a dot, or is

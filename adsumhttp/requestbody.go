@@ -6,9 +6,12 @@ import (
 	"sync"
 )
 
-// requestBody hands out the body of a request for one try after the other.
+// requestBody hands out the body of a request for one try after the other, or for
+// two at once if there is more than one body.
 type requestBody struct {
 	req *http.Request
+
+	mu  sync.Mutex
 	own *attempt // the last one on the request's own body; nil at first
 }
 
@@ -18,7 +21,11 @@ func (b *requestBody) none() bool { return b.req.Body == nil || b.req.Body == ht
 func (b *requestBody) replayable() bool { return b.none() || b.req.GetBody != nil }
 
 // ready reports whether there is a body for another try.
-func (b *requestBody) ready() bool { return b.replayable() || b.own == nil || b.own.untouched() }
+func (b *requestBody) ready() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.replayable() || b.own == nil || b.own.untouched()
+}
 
 // next returns the body for the next try, nil if there is none: the request's
 // own as long as nobody read it, then another copy of it.
@@ -26,6 +33,8 @@ func (b *requestBody) next() (*attempt, error) {
 	if b.none() {
 		return nil, nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.own == nil || b.own.untouched() {
 		b.own = &attempt{body: b.req.Body}
 		return b.own, nil
@@ -40,6 +49,8 @@ func (b *requestBody) next() (*attempt, error) {
 // finish sees to it that the request's own body is closed, as a RoundTripper
 // must, once the transport no longer reads it.
 func (b *requestBody) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.own != nil {
 		b.own.release()
 	} else if !b.none() {

@@ -26,11 +26,15 @@ func (s *service) send(req *http.Request, call *lb.Call) (*http.Response, error)
 	defer body.finish()
 	call.Idempotent = idempotent(req) && body.replayable()
 
+	send := s.once
+	if s.options.hedge != nil && call.Idempotent && req.Trailer == nil {
+		send = s.hedged
+	}
 	last := &try{} // none yet
-	err := s.options.retry.Do(req.Context(), call, func(ctx context.Context) error {
+	err := s.options.retry.Do(req.Context(), call, func(ctx context.Context) (err error) {
 		last.discard()
-		last = &try{service: s, req: req, body: body}
-		return last.do(ctx, call)
+		last, err = send(ctx, call, req, body)
+		return err
 	}, func(error) lb.Verdict { return last.verdict() })
 	if last.resp != nil && (err == nil || req.Context().Err() == nil) {
 		// Answered, be it with a status that would have been worth another
@@ -39,6 +43,24 @@ func (s *service) send(req *http.Request, call *lb.Call) (*http.Response, error)
 	}
 	last.discard()
 	return nil, err
+}
+
+// once makes one try. There is one even if it failed.
+func (s *service) once(ctx context.Context, call *lb.Call, req *http.Request, body *requestBody) (*try, error) {
+	t := &try{service: s, req: req, body: body}
+	return t, t.do(ctx, call)
+}
+
+// hedged makes one try, or two at once.
+func (s *service) hedged(ctx context.Context, call *lb.Call, req *http.Request, body *requestBody) (*try, error) {
+	hedge := s.options.hedge.For(methodOf(req)+" "+s.key.scheme+"://"+s.key.service, s.options.retry.Budget)
+	return lb.Hedged(ctx, hedge, call, func(ctx context.Context, call *lb.Call) (*try, error) {
+		// A request that was given up may still be on its way out when the
+		// other one is the caller's again.
+		own := req.WithContext(req.Context())
+		own.Header = req.Header.Clone()
+		return s.once(ctx, call, own, body)
+	}, (*try).drop)
 }
 
 // try is one request to one endpoint. Its trace may be written to after it
@@ -79,7 +101,7 @@ func (t *try) do(ctx context.Context, call *lb.Call) error {
 	}
 	if err != nil {
 		cancel(nil)
-		outcome.Result = t.result(err)
+		outcome.Result = t.result(ctx, err)
 		picked.Done(outcome)
 		return err
 	}
@@ -162,13 +184,24 @@ func (t *try) discard() {
 	}
 }
 
+// drop lets go of an answer that came too late.
+func (t *try) drop() {
+	if t.resp != nil {
+		t.resp.Body.Close()
+	}
+}
+
 // result judges the endpoint by an error. A request that was refused before a
 // connection was even asked for is the caller's own fault.
-func (t *try) result(err error) lb.Result {
-	if !t.trace.asked.Load() {
+func (t *try) result(ctx context.Context, err error) lb.Result {
+	switch {
+	case !t.trace.asked.Load():
 		return lb.Ignored
+	case lb.WasOvertaken(ctx):
+		return lb.Overtaken
+	default:
+		return lb.ResultOf(t.req.Context(), err)
 	}
-	return lb.ResultOf(t.req.Context(), err)
 }
 
 // verdict says when the request may be sent again after this try.

@@ -154,6 +154,8 @@ func (b *Balancer) finish(ctx context.Context, picked lb.Picked, m *member, requ
 func (b *Balancer) blame(ctx context.Context, err error) lb.Result {
 	marked, ok := errors.AsType[*markedError](err)
 	switch {
+	case err != nil && lb.WasOvertaken(ctx):
+		return lb.Overtaken
 	case !ok:
 		return b.result(ctx, err)
 	case marked.safety == lb.Never:

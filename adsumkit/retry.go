@@ -16,6 +16,7 @@ type retrier struct {
 	lb.Retry
 	idempotent bool
 	judge      func(error) lb.Verdict
+	hedge      *lb.Hedge // nil if off
 }
 
 // RetryOption adjusts [Retry].
@@ -36,6 +37,14 @@ func WithBackoff(b lb.Backoff) RetryOption { return func(r *retrier) { r.Backoff
 // WithBudget sets the budget for sending calls again, to share it with other endpoints;
 // a zero lb.Budget of its own if not given.
 func WithBudget(b *lb.Budget) RetryOption { return func(r *retrier) { r.Budget = b } }
+
+// WithHedge sends calls of an [Idempotent] endpoint to a second instance when an
+// answer takes longer than nearly all did lately, takes the answer that comes
+// first, and cancels the other. It happens within one try, and spends the
+// endpoint's budget unless h has another. Give each endpoint an h of its own, as
+// it learns how long calls take. Endpoints are called by two goroutines then,
+// and must honour their context.
+func WithHedge(h *lb.Hedge) RetryOption { return func(r *retrier) { r.hedge = h } }
 
 // WithJudge sets what to make of an error that is not marked by [Permanent] or
 // [NotSent]. If not given, one of a connection that could not be made allows
@@ -59,6 +68,10 @@ func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) end
 	for _, opt := range opts {
 		opt(&r)
 	}
+	invoke := b.invoke
+	if r.hedge != nil {
+		invoke = r.hedged(b)
+	}
 	return func(ctx context.Context, request any) (response any, err error) {
 		call := lb.NewCall(ctx)
 		call.Idempotent = r.idempotent
@@ -66,7 +79,7 @@ func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) end
 		ended := panicked
 		defer func() { b.client.End(ctx, start, call, ended) }()
 		err = r.Do(ctx, call, func(ctx context.Context) (err error) {
-			response, err = b.invoke(ctx, call, request)
+			response, err = invoke(ctx, call, request)
 			return err
 		}, r.verdict)
 		ended = b.ended(ctx, err)
@@ -74,6 +87,28 @@ func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) end
 			return nil, err
 		}
 		return response, nil
+	}
+}
+
+// hedged calls through the balancer, twice at once if that takes long.
+func (r *retrier) hedged(b *Balancer) func(context.Context, *lb.Call, any) (any, error) {
+	type answer struct {
+		response any
+		err      error // of an answer that is an error
+	}
+	hedge := r.hedge.For("", r.Budget)
+	return func(ctx context.Context, call *lb.Call, request any) (any, error) {
+		a, err := lb.Hedged(ctx, hedge, call, func(ctx context.Context, call *lb.Call) (answer, error) {
+			response, err := b.invoke(ctx, call, request)
+			if err != nil && (call.Endpoint() == nil || r.verdict(err).Safety != lb.Never) {
+				return answer{}, err
+			}
+			return answer{response, err}, nil
+		}, nil)
+		if err != nil {
+			return nil, err
+		}
+		return a.response, a.err
 	}
 }
 

@@ -133,6 +133,9 @@ func (b *Balancer) pickFrom(v *view, call *Call) (Picked, error) {
 	if ep == nil {
 		return Picked{}, b.declined(v)
 	}
+	if call != nil && call.hedge != nil && !call.beside(ep) {
+		return Picked{}, errNoOther
+	}
 	if !v.observed {
 		return Picked{Endpoint: ep}, nil
 	}

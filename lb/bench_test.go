@@ -1,6 +1,7 @@
 package lb_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -201,5 +202,20 @@ func BenchmarkExplain(b *testing.B) {
 				balancer.Explain(nil)
 			}
 		})
+	}
+}
+
+func BenchmarkHedgedInTime(b *testing.B) {
+	h := &lb.Hedge{}
+	for range 100 {
+		h.Observe(time.Second)
+	}
+	call := &lb.Call{Idempotent: true}
+	try := func(context.Context, *lb.Call) (int, error) { return 0, nil }
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := lb.Hedged(b.Context(), h, call, try, nil); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -21,6 +21,8 @@ type Call struct {
 	Tried []*Endpoint
 
 	pin    *pin
+	hedge  *Hedge                   // of a second try beside the first one, else nil
+	sent   bool                     // the hedge has counted it
 	picked atomic.Pointer[Endpoint] // by the last pick; others may look while it runs
 }
 
@@ -43,6 +45,20 @@ func (c *Call) Tries() int { return max(int(c.tries), 1) }
 // Hedged reports whether the call was sent a second time while the first try
 // was under way; see [Hedged].
 func (c *Call) Hedged() bool { return c.hedged.Load() }
+
+// beside takes note that ep was picked for a second try beside the first one. It
+// reports false if that has the call already.
+func (c *Call) beside(ep *Endpoint) bool {
+	if c.Avoids(ep) {
+		c.picked.Store(nil)
+		return false
+	}
+	if !c.sent {
+		c.sent = true
+		c.hedge.counters().sent.Add(1)
+	}
+	return true
+}
 
 // Pin returns a context whose calls go to one copy of each service: the one
 // that the first call was sent to, while it is there and has not failed the

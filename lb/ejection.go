@@ -118,7 +118,7 @@ func (e *ejector) narrow(endpoints []*Endpoint) (left []*Endpoint, panicking boo
 }
 
 func (e *ejector) done(ep *Endpoint, result Result) {
-	if result == Ignored {
+	if result == Ignored || result == Overtaken {
 		return
 	}
 	ep.health.calls.Add(1)

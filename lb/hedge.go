@@ -2,6 +2,9 @@ package lb
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -9,7 +12,8 @@ import (
 // Hedge is for sending a call a second time, to another endpoint, when its
 // answer takes longer than nearly all did lately; the first answer counts (Dean
 // and Barroso, "The Tail at Scale", 2013). One Hedge serves all calls of one
-// kind, whose latencies it learns; see [Hedged].
+// kind, whose latencies it learns; see [Hedged], and [Hedge.For] for several
+// kinds.
 //
 // The zero value is ready for use. A Hedge must not be copied after that. Its
 // methods are safe for concurrent use.
@@ -23,17 +27,84 @@ type Hedge struct {
 
 	own       Budget
 	latencies recent
+	seen      atomic.Int64 // latencies, while too few are known
 	delay     atomic.Int64 // 0 while not enough is known
 	reckoned  atomic.Int64 // when, in seconds since 1970
+
+	counts hedgeCounts
+	whole  *Hedge // that For was asked of, whose counts these are; nil for itself
+	apart  bool   // Budget is not that of the retries, who count the calls for theirs
+
+	mu    sync.Mutex // of additions to kinds
+	kinds sync.Map   // *Hedge by string
+	count int        // of them
 }
 
-// hedgeAfter is how many latencies must be known.
-const hedgeAfter = 100
+const (
+	hedgeAfter = 100 // latencies must be known
+	hedgeKinds = 256 // are told apart at most
+)
+
+// HedgeStats count what a [Hedge] did since it was made.
+type HedgeStats struct {
+	// Sent is how many calls were sent a second time, Won how many of those
+	// were answered by the second try, and Refused how many more would have
+	// been sent if the budget had allowed it.
+	Sent, Won, Refused int64
+}
+
+type hedgeCounts struct{ sent, won, refused atomic.Int64 }
+
+// Stats returns the counts of all kinds together.
+func (h *Hedge) Stats() HedgeStats {
+	c := h.counters()
+	return HedgeStats{Sent: c.sent.Load(), Won: c.won.Load(), Refused: c.refused.Load()}
+}
+
+func (h *Hedge) counters() *hedgeCounts {
+	if h.whole != nil {
+		return &h.whole.counts
+	}
+	return &h.counts
+}
+
+// For returns the Hedge for one kind of call, such as a method: it has the
+// settings of h, learns latencies of its own, and is counted among h's. budget
+// is that of the retries, which count the calls for it; it is spent here as well
+// if h names none. The first one that is given for a kind holds. There are 256
+// kinds at most; all others are taken for one.
+func (h *Hedge) For(kind string, budget *Budget) *Hedge {
+	if k, ok := h.kinds.Load(kind); ok {
+		return k.(*Hedge)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.count >= hedgeKinds {
+		kind = ""
+	}
+	if k, ok := h.kinds.Load(kind); ok {
+		return k.(*Hedge)
+	}
+	k := &Hedge{Quantile: h.Quantile, Budget: budget, whole: h}
+	if h.Budget != nil {
+		k.Budget, k.apart = h.Budget, h.Budget != budget
+	}
+	if h.whole != nil {
+		k.whole = h.whole
+	}
+	h.kinds.Store(kind, k)
+	h.count++
+	return k
+}
 
 // Observe learns how long a successful call took.
 func (h *Hedge) Observe(latency time.Duration) {
 	now := time.Now()
 	h.latencies.add(latency, now)
+	if h.delay.Load() == 0 && h.seen.Add(1)%hedgeAfter == 0 {
+		h.reckon()
+		return
+	}
 	if last := h.reckoned.Load(); last != now.Unix() && h.reckoned.CompareAndSwap(last, now.Unix()) {
 		h.reckon()
 	}
@@ -52,7 +123,8 @@ func (h *Hedge) reckon() {
 }
 
 // Delay is how long to wait before a call is sent again. It reports false while
-// too little is known to tell; it looks once a second.
+// too little is known to tell: fewer than 100 calls in the last ten to twenty
+// seconds. It looks once a second.
 func (h *Hedge) Delay() (time.Duration, bool) {
 	d := h.delay.Load()
 	return time.Duration(d), d > 0
@@ -60,36 +132,52 @@ func (h *Hedge) Delay() (time.Duration, bool) {
 
 // Call counts a call, unless those who retry it count it already.
 func (h *Hedge) Call() {
-	if h.Budget == nil {
+	switch {
+	case h.Budget == nil:
 		h.own.Call()
+	case h.apart:
+		h.Budget.Call()
 	}
 }
 
 // Spend reports whether a call may be sent a second time now.
 func (h *Hedge) Spend() bool {
-	if h.Budget == nil {
-		return h.own.Spend()
+	budget := h.Budget
+	if budget == nil {
+		budget = &h.own
 	}
-	return h.Budget.Spend()
+	may := budget.Spend()
+	if !may {
+		h.counters().refused.Add(1)
+	}
+	return may
 }
 
 // Hedged calls try, and if that takes long and the call is idempotent, calls it
-// once more beside the first with a call of its own, which avoids the endpoint of
-// the first. It returns the first success; the error of the first try if none
-// succeeds. A first try that fails before the second is sent is returned at
-// once: that is for [Retry], within whose try Hedged may be called.
+// once more beside the first, on a goroutine of its own and with a call of its
+// own, which goes to no endpoint that the call was sent to before; if there is
+// no other, it fails. The first success ends the other try's context and is
+// returned, and call names its endpoint. If none succeeds, the value and the error of the first try are, and
+// call knows both endpoints as tried. A first try that fails before the second
+// is sent is returned at once: that is for [Retry], within whose try Hedged may
+// be called. A call that is pinned ([Pin]) is sent once.
 //
-// The contexts that try gets end when Hedged returns, so that what lost is
-// cancelled; try must be safe to be called by two goroutines, and honour its
-// context. The value of a success that came too late is given to drop, which may
-// be nil.
+// Hedged returns when both tries have: try must honour its context, and be safe
+// to be called by two goroutines. The contexts that try gets end with it. drop,
+// which may be nil, is given every value that is not returned, be it of a
+// success or of a failure.
+//
+// An error that is an answer, such as that there is no such thing, should be
+// part of the value, so that it ends the other try, too.
 func Hedged[T any](ctx context.Context, h *Hedge, call *Call, try func(context.Context, *Call) (T, error), drop func(T)) (T, error) {
 	h.Call()
 	start := time.Now()
 	var value T
 	var err error
-	if delay, known := h.Delay(); known && call.Idempotent {
-		value, err = hedged(ctx, h, delay, call, try, drop)
+	if delay, known := h.Delay(); known && call.Idempotent && call.pin == nil {
+		r := &race[T]{hedge: h, call: call, try: try, drop: drop, over: make(chan struct{})}
+		r.tried = call.Tried[:len(call.Tried):len(call.Tried)]
+		value, err = r.run(ctx, delay)
 	} else {
 		value, err = try(ctx, call)
 	}
@@ -101,69 +189,96 @@ func Hedged[T any](ctx context.Context, h *Hedge, call *Call, try func(context.C
 	return value, err
 }
 
-func hedged[T any](ctx context.Context, h *Hedge, delay time.Duration, call *Call, try func(context.Context, *Call) (T, error), drop func(T)) (T, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r := &race[T]{try: try, drop: drop, answers: make(chan answer[T]), over: make(chan struct{})}
-	defer close(r.over)
-	go r.run(ctx, call)
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case first := <-r.answers:
-		return first.value, first.err
-	case <-timer.C:
-	}
-	if !h.Spend() {
-		first := <-r.answers
-		return first.value, first.err
-	}
-	return r.second(ctx, call)
-}
-
-// race is a call that may be under way twice.
+// race is a call that may be under way twice. The first try runs on the
+// caller's goroutine, since it is the only one nearly always.
 type race[T any] struct {
-	try     func(context.Context, *Call) (T, error)
-	drop    func(T)
-	answers chan answer[T]
-	over    chan struct{} // closed when nobody waits any longer
-}
-
-type answer[T any] struct {
+	hedge *Hedge
 	call  *Call
-	value T
-	err   error
+	tried []*Endpoint // before the first try
+	try   func(context.Context, *Call) (T, error)
+	drop  func(T)
+
+	// Of the second try; to be read when over is closed.
+	other    *Call // nil if it was not sent
+	value    T
+	err      error
+	panicked any
+	over     chan struct{}
 }
 
-func (r *race[T]) run(ctx context.Context, call *Call) {
-	value, err := r.try(ctx, call)
-	select {
-	case r.answers <- answer[T]{call, value, err}:
-	case <-r.over:
-		if err == nil && r.drop != nil {
-			r.drop(value)
-		}
+func (r *race[T]) run(ctx context.Context, delay time.Duration) (T, error) {
+	firstCtx, endFirst := context.WithCancelCause(ctx)
+	defer endFirst(nil)
+	secondCtx, endSecond := context.WithCancelCause(ctx)
+	defer endSecond(nil)
+	timer := time.AfterFunc(delay, func() { r.second(secondCtx, endFirst) })
+	defer timer.Stop()
+
+	value, err := r.try(firstCtx, r.call)
+	overtaken := WasOvertaken(firstCtx)
+	if timer.Stop() {
+		return value, err
+	}
+	if err == nil {
+		endSecond(errOvertaken)
+	}
+	<-r.over
+	return r.decide(value, err, overtaken)
+}
+
+// second sends the call again. It ends the first try if it succeeds.
+func (r *race[T]) second(ctx context.Context, endFirst context.CancelCauseFunc) {
+	defer close(r.over)
+	if ctx.Err() != nil || !r.hedge.Spend() {
+		return
+	}
+	tried := r.tried
+	if ep := r.call.Endpoint(); ep != nil {
+		tried = append(tried, ep)
+	}
+	r.other = &Call{Key: r.call.Key, Idempotent: true, Tried: tried, hedge: r.hedge}
+	// A panic belongs to the caller, who may know how to deal with it.
+	defer func() { r.panicked = recover() }()
+	r.value, r.err = r.try(ctx, r.other)
+	if r.err == nil {
+		endFirst(errOvertaken)
 	}
 }
 
-// second sends the call again and waits for the better answer.
-func (r *race[T]) second(ctx context.Context, call *Call) (T, error) {
-	other := &Call{Key: call.Key, Idempotent: true, Tried: call.Tried[:len(call.Tried):len(call.Tried)]}
-	if ep := call.Endpoint(); ep != nil {
-		other.Tried = append(other.Tried, ep)
+// decide chooses between the two, which have both ended.
+func (r *race[T]) decide(value T, err error, overtaken bool) (T, error) {
+	r.call.hedged.Store(r.call.hedged.Load() || r.other != nil && r.other.sent)
+	switch {
+	case r.panicked != nil:
+		panic(r.panicked)
+	case r.other == nil:
+		return value, err
+	case r.err == nil && (overtaken || err != nil):
+		r.hedge.counters().won.Add(1)
+		r.call.picked.Store(r.other.Endpoint())
+		r.dropped(value)
+		return r.value, nil
 	}
-	call.hedged.Store(true)
-	go r.run(ctx, other)
-	var failed error
-	for range 2 {
-		a := <-r.answers
-		if a.err == nil {
-			return a.value, nil
-		}
-		if failed == nil || a.call == call {
-			failed = a.err
-		}
+	if ep := r.other.Endpoint(); err != nil && ep != nil && !r.call.Avoids(ep) {
+		r.call.Tried = append(r.call.Tried, ep)
 	}
-	var none T
-	return none, failed
+	r.dropped(r.value)
+	return value, err
 }
+
+func (r *race[T]) dropped(value T) {
+	if r.drop != nil {
+		r.drop(value)
+	}
+}
+
+// errOvertaken is why the context of a try ended that lost against another one.
+var errOvertaken = errors.New("another endpoint answered first")
+
+// WasOvertaken reports whether ctx, that of a try by [Hedged], ended because
+// another endpoint answered the same call; the try's outcome is [Overtaken]
+// then.
+func WasOvertaken(ctx context.Context) bool { return context.Cause(ctx) == errOvertaken }
+
+// errNoOther refuses a second try on the endpoints that have the call already.
+var errNoOther = fmt.Errorf("%w beside those that have the call already", ErrNoEndpoint)

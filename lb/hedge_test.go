@@ -3,6 +3,8 @@ package lb_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -93,7 +95,16 @@ func TestHedgedTakesTheFirstSuccess(t *testing.T) {
 				if took < test.took-10*time.Millisecond || took > test.took+10*time.Millisecond {
 					t.Errorf("took %v, want about %v", took, test.took)
 				}
-				synctest.Wait()
+				stats := lb.HedgeStats{Sent: int64(test.sent - 1)}
+				if got == "second" {
+					stats.Won = 1
+				}
+				if test.budget != nil {
+					stats.Refused = 1
+				}
+				if h.Stats() != stats {
+					t.Errorf("stats %+v, want %+v", h.Stats(), stats)
+				}
 				if sent.Load() != test.sent || test.sent == 2 && endpoints[0] == endpoints[1] {
 					t.Errorf("sent %d times, to %v", sent.Load(), endpoints)
 				}
@@ -102,24 +113,174 @@ func TestHedgedTakesTheFirstSuccess(t *testing.T) {
 	}
 }
 
-func TestHedgedDropsWhatCameTooLate(t *testing.T) {
+func TestHedgedDropsWhatItDoesNotReturn(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		first, second time.Duration // both ignore their contexts
+		firstErr      error
+		secondErr     error
+		want, dropped string
+		wantErr       error
+	}{
+		{"the second is faster", time.Second, 10 * time.Millisecond, nil, nil, "second", "first", nil},
+		{"the first is faster", 150 * time.Millisecond, time.Second, nil, nil, "first", "second", nil},
+		{"the first fails", 150 * time.Millisecond, time.Second, errBroken, nil, "second", "first", nil},
+		{"the second fails", time.Second, 10 * time.Millisecond, nil, errBroken, "first", "second", nil},
+		{"both fail", time.Second, 10 * time.Millisecond, errBroken, errors.New("other"), "first", "second", errBroken},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var dropped []string
+				call := &lb.Call{Idempotent: true}
+				got, err := lb.Hedged(context.Background(), knowing(nil), call, func(_ context.Context, c *lb.Call) (string, error) {
+					if c == call {
+						time.Sleep(test.first)
+						return "first", test.firstErr
+					}
+					time.Sleep(test.second)
+					return "second", test.secondErr
+				}, func(s string) { dropped = append(dropped, s) })
+				if got != test.want || err != test.wantErr || len(dropped) != 1 || dropped[0] != test.dropped {
+					t.Errorf("got %q, %v, and dropped %q", got, err, dropped)
+				}
+			})
+		})
+	}
+}
+
+func TestATryThatLosesLearnsWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var dropped atomic.Value
-		var n atomic.Int32
-		got, err := lb.Hedged(context.Background(), knowing(nil), &lb.Call{Idempotent: true}, func(context.Context, *lb.Call) (string, error) {
-			if n.Add(1) == 2 {
-				return "second", nil
+		b := balancing(lb.RoundRobin, instances(2)...)
+		call := &lb.Call{Idempotent: true}
+		var lost lb.Result
+		if _, err := lb.Hedged(context.Background(), knowing(nil), call, func(ctx context.Context, c *lb.Call) (int, error) {
+			pick(t, b, c)
+			if c != call {
+				return 2, nil
+			}
+			<-ctx.Done()
+			if !lb.WasOvertaken(ctx) {
+				t.Errorf("the cause is %v", context.Cause(ctx))
+			}
+			lost = lb.ResultOf(ctx, ctx.Err())
+			return 1, ctx.Err()
+		}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if lost != lb.Overtaken {
+			t.Errorf("the outcome is %v", lost)
+		}
+	})
+}
+
+func TestAfterTwoFailuresBothEndpointsAreTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := balancing(lb.RoundRobin, instances(3)...)
+		h, call := knowing(nil), &lb.Call{Idempotent: true}
+		var tried []*lb.Endpoint
+		var mu sync.Mutex
+		err := lb.Retry{}.Do(context.Background(), call, func(ctx context.Context) error {
+			_, err := lb.Hedged(ctx, h, call, func(_ context.Context, c *lb.Call) (int, error) {
+				ep := pick(t, b, c)
+				mu.Lock()
+				tried = append(tried, ep)
+				last := len(tried) == 3
+				mu.Unlock()
+				if last {
+					return 0, nil
+				}
+				time.Sleep(150 * time.Millisecond)
+				return 0, errBroken
+			}, nil)
+			return err
+		}, func(error) lb.Verdict { return lb.Verdict{Safety: lb.IfIdempotent} })
+		if err != nil || len(tried) < 3 || tried[0] == tried[1] || tried[2] == tried[0] || tried[2] == tried[1] {
+			t.Errorf("tried %v, %v", tried, err)
+		}
+	})
+}
+
+func TestNothingIsSentTwiceWhereThereIsNoOtherEndpointOrAPin(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		n    int
+		ctx  context.Context
+	}{{"one endpoint", 1, context.Background()}, {"a pin", 2, lb.Pin(context.Background())}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := balancing(lb.RoundRobin, instances(test.n)...)
+				h, call := knowing(nil), lb.NewCall(test.ctx)
+				call.Idempotent = true
+				sent := 0
+				_, err := lb.Hedged(test.ctx, h, call, func(_ context.Context, c *lb.Call) (int, error) {
+					picked, err := b.Pick(c)
+					if err != nil {
+						return 0, err
+					}
+					sent++
+					time.Sleep(time.Second)
+					picked.Done(lb.Outcome{})
+					return 0, nil
+				}, nil)
+				if err != nil || sent != 1 || h.Stats() != (lb.HedgeStats{}) {
+					t.Errorf("sent %d times, %v, %+v", sent, err, h.Stats())
+				}
+			})
+		})
+	}
+}
+
+func TestAPanicOfASecondTryIsTheCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defer func() {
+			if p := recover(); p != "second" {
+				t.Errorf("recovered %v", p)
+			}
+		}()
+		call := &lb.Call{Idempotent: true}
+		_, err := lb.Hedged(context.Background(), knowing(nil), call, func(_ context.Context, c *lb.Call) (int, error) {
+			if c != call {
+				panic("second")
 			}
 			time.Sleep(time.Second)
-			return "first", nil
-		}, func(s string) { dropped.Store(s) })
-		if got != "second" || err != nil {
-			t.Errorf("got %q, %v", got, err)
+			return 0, nil
+		}, nil)
+		t.Errorf("returned %v", err)
+	})
+}
+
+func TestHedgesOfKindsLearnApartAndCountTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := &lb.Budget{PerSecond: 1}
+		h := &lb.Hedge{Quantile: 0.5}
+		slow, fast := h.For("slow", budget), h.For("fast", budget)
+		for range 100 {
+			slow.Observe(time.Second)
+			fast.Observe(time.Millisecond)
 		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if dropped.Load() != "first" {
-			t.Errorf("dropped %v", dropped.Load())
+		a, _ := slow.Delay()
+		b, _ := fast.Delay()
+		if a < time.Second || b > 2*time.Millisecond {
+			t.Errorf("delays %v and %v", a, b)
+		}
+		if h.For("slow", nil) != slow || slow.Budget != budget {
+			t.Error("a kind has two hedges, or another budget")
+		}
+		for range 11 {
+			slow.Spend()
+		}
+		if s := h.Stats(); s.Refused != 1 || fast.Stats() != s {
+			t.Errorf("stats %+v, %+v", s, fast.Stats())
+		}
+		for i := range 1000 {
+			h.For(strconv.Itoa(i), nil)
+		}
+		if h.For("1001", nil) != h.For("1002", nil) {
+			t.Error("kinds without end")
+		}
+		_, known := (&lb.Hedge{Budget: budget}).For("x", nil).Delay()
+		if known {
+			t.Error("knows without having seen")
 		}
 	})
 }

@@ -34,16 +34,21 @@ const (
 	// Ignored: it tells nothing of the endpoint, such as a caller that
 	// went away.
 	Ignored
+	// Overtaken: another endpoint answered the same call first ([Hedged]).
+	// All that is known is that this one takes longer than Latency.
+	Overtaken
 )
 
 // ResultOf judges a call by the error it ended with, for transports that know
-// no better. ctx is the caller's own context, not that of one try: a caller
-// that went away is no failure of the server, one that waited to its deadline
-// in vain is.
+// no better. ctx is the caller's own context, or that of a try by [Hedged], not
+// one that the transport itself cancels: a caller that went away is no failure
+// of the server, one that waited to its deadline in vain is.
 func ResultOf(ctx context.Context, err error) Result {
 	switch {
 	case err == nil:
 		return Success
+	case WasOvertaken(ctx):
+		return Overtaken
 	case errors.Is(ctx.Err(), context.Canceled):
 		return Ignored
 	default:

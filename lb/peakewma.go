@@ -132,6 +132,10 @@ func (p *peakPicker) Done(ep *Endpoint, o Outcome) {
 		ep.latency.learn(o.Latency, now)
 	case Failure:
 		ep.latency.learn(o.failed(), now)
+	case Overtaken:
+		if float64(o.Latency) > ep.latency.at(now) { // it would have been longer still
+			ep.latency.learn(o.Latency, now)
+		}
 	}
 	if last := p.reckoned.Load(); uint32(now)-last >= reckonEvery && p.reckoned.CompareAndSwap(last, uint32(now)) {
 		p.reckon(now)

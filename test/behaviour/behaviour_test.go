@@ -96,7 +96,7 @@ func (s *scene) tries() (n int64) {
 // until repeats a call that is harmless until what it shows is so.
 func (s *scene) until(what string, condition func(addr string, err error) bool) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), 30*time.Second)
 	defer cancel()
 	for {
 		addr, err := s.call(ctx, true)
@@ -104,7 +104,7 @@ func (s *scene) until(what string, condition func(addr string, err error) bool) 
 			return
 		}
 		if ctx.Err() != nil {
-			s.Fatalf("not seen within 10 s: %s", what)
+			s.Fatalf("not seen within 30 s: %s", what)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package behaviour_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -32,6 +33,8 @@ type caller func(ctx context.Context, idempotent bool) (addr string, err error)
 // manner is how a client calls.
 type manner struct {
 	policy lb.Policy // the transport's default if nil
+	retry  lb.Retry
+	hedge  *lb.Hedge
 }
 
 // transport is a way to serve and to call.
@@ -102,7 +105,7 @@ func serveGRPC(l net.Listener, s *server) (stop func()) {
 
 func dialGRPC(t *testing.T, dir *adsum.Directory, m manner) caller {
 	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		adsumgrpc.Idempotent(getMethod), adsumgrpc.WithPolicy(m.policy))
+		adsumgrpc.Idempotent(getMethod), adsumgrpc.WithPolicy(m.policy), adsumgrpc.WithRetry(m.retry), adsumgrpc.WithHedge(m.hedge))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +143,7 @@ func serveHTTP(l net.Listener, s *server) (stop func()) {
 }
 
 func dialHTTP(t *testing.T, dir *adsum.Directory, m manner) caller {
-	transport := adsumhttp.NewTransport(dir, adsumhttp.WithPolicy(m.policy))
+	transport := adsumhttp.NewTransport(dir, adsumhttp.WithPolicy(m.policy), adsumhttp.WithRetry(m.retry), adsumhttp.WithHedge(m.hedge))
 	t.Cleanup(func() { transport.Close() })
 	web := &http.Client{Transport: transport}
 	return func(ctx context.Context, idempotent bool) (string, error) {
@@ -190,8 +193,16 @@ func dialKit(t *testing.T, dir *adsum.Directory, m manner) caller {
 		instancer.Stop()
 	})
 	balancer := adsumkit.NewBalancer(endpointer, m.policy)
-	once := adsumkit.Retry(3, time.Minute, balancer)
-	often := adsumkit.Retry(3, time.Minute, balancer, adsumkit.Idempotent())
+	timeout := cmp.Or(m.retry.Timeout, time.Minute)
+	opts := []adsumkit.RetryOption{adsumkit.WithPerTry(m.retry.PerTry), adsumkit.WithBackoff(m.retry.Backoff)}
+	if m.retry.Budget != nil {
+		opts = append(opts, adsumkit.WithBudget(m.retry.Budget))
+	}
+	if m.hedge != nil {
+		opts = append(opts, adsumkit.WithHedge(m.hedge))
+	}
+	once := adsumkit.Retry(m.retry.Max, timeout, balancer, opts...)
+	often := adsumkit.Retry(m.retry.Max, timeout, balancer, append(opts, adsumkit.Idempotent())...)
 	return func(ctx context.Context, idempotent bool) (string, error) {
 		call := once
 		if idempotent {
