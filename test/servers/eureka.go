@@ -253,10 +253,14 @@ func (e *Eureka) securityArgs() []string {
 
 func (e *Eureka) netflixArgs(l layout, i int) []string {
 	port := fmt.Sprint(l.ports[i])
+	self := e.baseURL("localhost:" + port).JoinPath("/").String()
 	properties := map[string]string{
-		"eureka.port":                           port,
-		"eureka.hostname":                       "localhost",
-		"eureka.serviceUrl.default":             e.baseURL("localhost:" + port).JoinPath("/").String(),
+		"eureka.port":               port,
+		"eureka.hostname":           "localhost",
+		"eureka.serviceUrl.default": self,
+		// Else it takes itself for a peer, and what was written comes back
+		// from there later, and over what was written since.
+		"eureka.myUrl":                          self,
 		"eureka.registration.enabled":           "false",
 		"eureka.shouldFetchRegistry":            "false",
 		"eureka.waitTimeInMsWhenSyncEmpty":      "0",
