@@ -17,21 +17,11 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	adsumtest.Conformance(t, harness("Eureka (Spring Cloud Netflix 4.3.1)", startQuick(t, false)))
+	adsumtest.Conformance(t, harness("Eureka (Spring Cloud Netflix 4.3.1)", servers.StartEureka(t, servers.EurekaOptions{})))
 }
 
 func TestConformanceOfNetflix(t *testing.T) {
-	adsumtest.Conformance(t, harness("Eureka (Netflix 1.10.1)", startQuick(t, true)))
-}
-
-// startQuick starts a server whose lists are at most a second old. Eureka has
-// a race: a list that is made while an instance registers may be kept without
-// it, for three minutes by default. About one registration in 300 is hidden so
-// while three clients ask for the list without a pause.
-func startQuick(t *testing.T, netflix bool) *servers.Eureka {
-	return servers.StartEureka(t, servers.EurekaOptions{Netflix: netflix, Properties: map[string]string{
-		map[bool]string{false: "eureka.server.response-cache-auto-expiration-in-seconds", true: "eureka.responseCacheAutoExpirationInSeconds"}[netflix]: "1",
-	}})
+	adsumtest.Conformance(t, harness("Eureka (Netflix 1.10.1)", servers.StartEureka(t, servers.EurekaOptions{Netflix: true})))
 }
 
 // quick are the options that describe the servers of these tests, and a watch
@@ -62,11 +52,11 @@ func harness(name string, srv *servers.Eureka) adsumtest.Harness {
 			return raw.do(ctx, http.MethodDelete, "/apps/"+service+"/"+service+":"+id, "")
 		},
 		Denied: func(t testing.TB, _ string) adsum.Registry {
-			srv := startGuarded(t)
+			srv := sharedGuarded.server(t)
 			return openURL(t, strings.Replace(srv.URLs()[0], "http://", "eureka+http://keeper:wrong@", 1)+quick)
 		},
 		Credentials: func(t testing.TB, _ string) adsumtest.Credentials {
-			srv := startGuarded(t)
+			srv := sharedGuarded.server(t)
 			file := filepath.Join(t.TempDir(), "password")
 			set := func(password string) func() {
 				return func() {

@@ -2,7 +2,6 @@ package eureka_test
 
 import (
 	"errors"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -42,32 +41,6 @@ func TestAServerThatWaitsForItsPeersIsUnknownAndNotEmpty(t *testing.T) {
 		t.Errorf("in the meantime the service is known: %v, %v", s.Instances, s.Err)
 	}
 	sees(t, view, "it", has("10.0.0.1:1"))
-}
-
-func TestTheNextServerTakesOverAndNobodyIsMissed(t *testing.T) {
-	t.Parallel()
-	srv := servers.StartEureka(t, servers.EurekaOptions{Members: 2})
-	reg := keep(t, open(t, srv), book(1))
-	view := look(t, open(t, srv), "book")
-	sees(t, view, "it", has("10.0.0.1:1"))
-	second := rawEureka{srv.URLs()[1]}
-	eventually(t, "known to the peer", func() bool {
-		return second.do(soon(t), http.MethodGet, "/apps/BOOK/book:10.0.0.1:1", "") == nil
-	})
-	generation := view.Snapshot().Generation
-	if err := srv.Member(0).Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := reg.Update(func(in *adsum.Instance) { in.Version = "2" }); err != nil {
-		t.Fatal(err)
-	}
-	sees(t, view, "the update, by the other server", func(s *adsum.Snapshot) bool {
-		in, ok := s.Get("10.0.0.1:1")
-		return ok && in.Version == "2" && !s.Stale()
-	})
-	if s := view.Snapshot(); s.Generation != generation+1 || reg.State().Lost > 0 {
-		t.Errorf("it took %d generations and was lost %d times", s.Generation-generation, reg.State().Lost)
-	}
 }
 
 func TestWhatRegisteredBeforeTheOthersHidesNobodyAfterARestart(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 
 func TestEveryStatusReachesForeignProgramsAndNoneSticks(t *testing.T) {
 	t.Parallel()
-	for _, srv := range []*servers.Eureka{sharedServer(t), servers.StartEureka(t, servers.EurekaOptions{Netflix: true})} {
+	for _, srv := range []*servers.Eureka{sharedServer(t), sharedNetflix.server(t)} {
 		raw, in := rawEureka{srv.URLs()[0]}, copyOf("status", 1)
-		reg := keep(t, open(t, srv), in)
+		reg := keepFor(t, open(t, srv), in, longTTL)
 		for _, step := range []struct {
 			status             adsum.Status
 			stored, overridden string
@@ -57,7 +57,7 @@ func TestAnOperatorsWordInEurekaWins(t *testing.T) {
 	t.Parallel()
 	srv := sharedServer(t)
 	raw, in := rawEureka{srv.URLs()[0]}, copyOf("operated", 1)
-	reg := keep(t, open(t, srv), in)
+	reg := keepFor(t, open(t, srv), in, longTTL)
 	view := look(t, open(t, srv), "operated")
 	sees(t, view, "it", is(in.Addr, adsum.Passing, ""))
 	path := "/apps/OPERATED/operated:" + in.Addr + "/status?value="

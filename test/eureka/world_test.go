@@ -25,30 +25,44 @@ func TestMain(m *testing.M) {
 	adsumtest.VerifyNoLeaks(m, adsumtest.AfterTests(stopShared))
 }
 
-// shared is one server for all tests that do it no harm, each with a service
+// sharing is one server for all tests that do it no harm, each with a service
 // of its own. It is started when first needed.
-var shared struct {
-	sync.Mutex
-	srv *servers.Eureka
+type sharing struct {
+	options servers.EurekaOptions
+	mu      sync.Mutex
+	srv     *servers.Eureka // guarded by mu
+}
+
+var (
+	shared        sharing
+	sharedNetflix = sharing{options: servers.EurekaOptions{Netflix: true}}
+	sharedGuarded = sharing{options: servers.EurekaOptions{User: "keeper", Password: "secret"}} // wants a password
+)
+
+func (s *sharing) server(t testing.TB) *servers.Eureka {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.srv == nil {
+		srv, err := servers.NewEureka(s.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.srv = srv
+	}
+	return s.srv
 }
 
 func sharedServer(t testing.TB) *servers.Eureka {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.srv == nil {
-		srv, err := servers.NewEureka(servers.EurekaOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		shared.srv = srv
-	}
-	return shared.srv
+	return shared.server(t)
 }
 
 func stopShared() {
-	if shared.srv != nil {
-		_ = shared.srv.Close() // this process ends, and its children with it
+	for _, s := range []*sharing{&shared, &sharedNetflix, &sharedGuarded} {
+		if s.srv != nil {
+			_ = s.srv.Close() // this process ends, and its children with it
+		}
 	}
 }
 
@@ -59,11 +73,6 @@ func openURL(t testing.TB, rawURL string) adsum.Registry {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// startGuarded starts a server that wants a password.
-func startGuarded(t testing.TB) *servers.Eureka {
-	return servers.StartEureka(t, servers.EurekaOptions{User: "keeper", Password: "secret"})
 }
 
 // startTLS starts a server that wants certificates.
@@ -113,7 +122,13 @@ func (e rawEureka) ask(ctx context.Context, method, path, body string) (string, 
 type stored struct {
 	Status           string
 	OverriddenStatus string
+	Port, SecurePort storedPort
 	Metadata         map[string]string
+}
+
+type storedPort struct {
+	Number  int    `json:"$"`
+	Enabled string `json:"@enabled"`
 }
 
 func (e rawEureka) stored(t testing.TB, service, id string) stored {
@@ -129,8 +144,9 @@ func (e rawEureka) stored(t testing.TB, service, id string) stored {
 	return found.Instance
 }
 
-// patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+// patience is how long a test waits for what must happen, on a machine that is
+// busy with other servers.
+const patience = time.Minute
 
 // soon is a context for what must not take long.
 func soon(t testing.TB) context.Context {
@@ -152,7 +168,12 @@ func open(t testing.TB, srv *servers.Eureka, options ...string) adsum.Registry {
 	return r
 }
 
-const ttl = 3 * time.Second
+// ttl is short where a test waits for a crash to show, and longer where one
+// must not lose its lease however slow the machine is.
+const (
+	ttl     = 3 * time.Second
+	longTTL = 15 * time.Second
+)
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -164,6 +185,11 @@ func copyOf(service string, port int) adsum.Instance {
 
 // keep registers as a program does, and waits until it is done.
 func keep(t testing.TB, r adsum.Registry, in adsum.Instance) *adsum.Registration {
+	t.Helper()
+	return keepFor(t, r, in, ttl)
+}
+
+func keepFor(t testing.TB, r adsum.Registry, in adsum.Instance, ttl time.Duration) *adsum.Registration {
 	t.Helper()
 	reg, err := adsum.Register(r, in, adsum.WithTTL(ttl), adsum.WithLogger(quiet))
 	if err != nil {

@@ -26,7 +26,7 @@ func TestPythonProgramsSeeWhatWeRegisteredInNetflixEureka(t *testing.T) {
 // leave, to a foreign program that prints those that it would call.
 func seenByEurekaClient(t *testing.T, netflix bool, watch func(*servers.Eureka) *program) {
 	t.Helper()
-	srv := startEureka(t, netflix)
+	srv := servers.StartEureka(t, servers.EurekaOptions{Netflix: netflix})
 	registry := openEureka(t, srv)
 	reg := register(t, registry, adsum.Instance{Service: "book", Addr: "10.0.0.1:80", Zone: "eu-1"})
 	caller := watch(srv)
@@ -49,7 +49,7 @@ func seenByEurekaClient(t *testing.T, netflix bool, watch func(*servers.Eureka) 
 
 func TestWhatPythonRegisteredInEurekaIsFound(t *testing.T) {
 	t.Parallel()
-	srv := startEureka(t, false)
+	srv := servers.StartEureka(t, servers.EurekaOptions{})
 	view := look(t, openEureka(t, srv), "book")
 	server := startPython(t, "pyeureka/pyeureka.py", "register", srv.URLs()[0], "book", "10.0.0.8", "80")
 	server.until("registered")
@@ -59,17 +59,6 @@ func TestWhatPythonRegisteredInEurekaIsFound(t *testing.T) {
 	}
 	server.end()
 	sees(t, view)
-}
-
-// startEureka starts a server that keeps a list which missed a registration
-// for a second at most, and not for three minutes.
-func startEureka(t *testing.T, netflix bool) *servers.Eureka {
-	t.Helper()
-	expiration := "eureka.server.response-cache-auto-expiration-in-seconds"
-	if netflix {
-		expiration = "eureka.responseCacheAutoExpirationInSeconds"
-	}
-	return servers.StartEureka(t, servers.EurekaOptions{Netflix: netflix, Properties: map[string]string{expiration: "1"}})
 }
 
 // openEureka opens the driver for a server without a cache of lists.
