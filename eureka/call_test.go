@@ -3,6 +3,7 @@ package eureka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -201,6 +202,24 @@ func BenchmarkReadAgainWhenAllRenewed(b *testing.B) {
 		n++
 		if l, err := v.read(answer{status: 200, body: bodies[n%2]}); err != nil || len(l.Instances) != 1000 {
 			b.Fatal(len(l.Instances), l.Skipped, err)
+		}
+	}
+}
+
+// BenchmarkNamesOfAWholeRegistry lists 100 services of 50 instances each.
+func BenchmarkNamesOfAWholeRegistry(b *testing.B) {
+	apps := make([]string, 100)
+	for n := range apps {
+		name := fmt.Sprint("users", n)
+		one := strings.ReplaceAll(fromJava, `"users"`, `"`+name+`"`)
+		apps[n] = `{"name":"` + strings.ToUpper(name) + `","instance":[` + strings.TrimSuffix(strings.Repeat(one+",", 50), ",") + `]}`
+	}
+	body := []byte(`{"applications":{"application":[` + strings.Join(apps, ",") + `]}}`)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if names, err := decodeNames(body); err != nil || len(names) != 100 {
+			b.Fatal(len(names), err)
 		}
 	}
 }

@@ -19,6 +19,7 @@ type entry struct {
 	from     listed
 	in       *adsum.Instance // as callers are to see it
 	said     adsum.Instance  // the owner's own word
+	word     *adsum.Override // an operator's; the zero one was undone
 	claim    adsum.Claim
 	ours     bool   // written by this library
 	service  string // as the owner spells it
@@ -33,6 +34,15 @@ type entry struct {
 func (e *entry) drainedByOwner() bool {
 	return e.ours && e.said.Status == adsum.Draining && e.override == outOfService
 }
+
+// drainedByUs tells that the override is the owner's own, or what the owner
+// made of an operator's word.
+func (e *entry) drainedByUs() bool {
+	return e.drainedByOwner() || e.ours && e.word != nil && e.word.Status == adsum.Draining && e.override == outOfService
+}
+
+// drainedByOperator tells that Eureka itself was told to drain an instance.
+func (e *entry) drainedByOperator() bool { return e.override == outOfService && !e.drainedByOwner() }
 
 // listed is an instance as Eureka's servers write it, by several JSON
 // libraries: numbers may be strings and strings numbers, and all may be
@@ -149,6 +159,8 @@ func (l listed) decode(service string, preferIP bool) (*entry, error) {
 	if err != nil {
 		return e, err
 	}
+	e.word = wordIn(metadata)
+	delete(metadata, metaWord)
 	if own, ok := metadata[metaOurs]; ok {
 		return e, e.decodeOurs(service, metadata, own)
 	}
@@ -178,8 +190,11 @@ func (e *entry) decodeOurs(service string, metadata map[string]string, own strin
 		return err
 	}
 	shown := e.said
+	if e.word != nil {
+		shown = e.word.Apply(shown)
+	}
 	if e.status != statusOf(e.said.Status) {
-		shown = apply(e.said, e.status)
+		shown = apply(shown, e.status)
 	}
 	e.in = &shown
 	return nil
@@ -217,6 +232,15 @@ func (e *entry) decodeForeign(service string, metadata map[string]string, prefer
 		e.said = apply(e.said, e.override)
 	}
 	e.in = &e.said
+	if e.word != nil {
+		// Its owner does not obey. Whether it drains is what Eureka tells
+		// all programs; the reason and the weight only we can read.
+		shown := adsum.Override{Weight: e.word.Weight}.Apply(e.said)
+		if shown.Status == adsum.Draining && e.word.Status == adsum.Draining {
+			shown.Reason = e.word.Reason
+		}
+		e.in = &shown
+	}
 	e.claim = adsum.Claim{Incarnation: uint64(max(e.dirty, 0))}
 	return e.in.Validate()
 }

@@ -65,7 +65,7 @@ func TestWhatOtherProgramsRegisterIsRead(t *testing.T) {
 
 func TestTheStatusOfEurekaIsHonoured(t *testing.T) {
 	said := func(in adsum.Instance, s status) string {
-		raw, err := encode(in, adsum.Claim{Owner: "o", Incarnation: 1}, time.Second, 1)
+		raw, err := encode(in, adsum.Claim{Owner: "o", Incarnation: 1}, adsum.Override{}, time.Second, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ var full = adsum.Instance{
 
 func TestAnInstanceComesBackAsItWent(t *testing.T) {
 	claim := adsum.Claim{Owner: "OWNER", Incarnation: 12}
-	raw, err := encode(full, claim, 15*time.Second, 34)
+	raw, err := encode(full, claim, adsum.Override{}, 15*time.Second, 34)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestAnInstanceComesBackAsItWent(t *testing.T) {
 }
 
 func TestForeignReadersFindWhatTheyKnow(t *testing.T) {
-	raw, err := encode(full, adsum.Claim{}, 15*time.Second, 34)
+	raw, err := encode(full, adsum.Claim{}, adsum.Override{}, 15*time.Second, 34)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,6 +204,7 @@ func TestServicesAreCalledAsTheirInstancesSpellThem(t *testing.T) {
 		{"name":"BOOK.STORE","instance":[{"vipAddress":"Book.store"}]},
 		{"name":"USERS","instance":{"vipAddress":"users.example.com"}},
 		{"name":"NOBODY","instance":[]},
+		{"name":"ADSUM-OVERRIDES","instance":[{"vipAddress":"adsum-overrides"}]},
 		{"name":"A\u001b","instance":[{}]},
 		{"name":"ODD","instance":[3,null]}]}}`))
 	if want := []string{"Book.store", "odd", "users"}; err != nil || !reflect.DeepEqual(names, want) {
@@ -218,7 +219,7 @@ func FuzzDecodeList(f *testing.F) {
 	for _, raw := range []string{fromJava, fromSpring, fromGoKit, odd} {
 		f.Add([]byte(`{"application":{"name":"USERS","instance":` + raw + `}}`))
 	}
-	own, err := encode(full, adsum.Claim{Owner: "o", Incarnation: 1}, time.Second, 1)
+	own, err := encode(full, adsum.Claim{Owner: "o", Incarnation: 1}, adsum.Override{}, time.Second, 1)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -254,13 +255,14 @@ func FuzzDecodeList(f *testing.F) {
 func FuzzRoundTrip(f *testing.F) {
 	f.Add("10.0.0.1:80", "eu-1", "k", "v", "tag", "passing", uint16(3))
 	f.Add("[::1]:80", "", "adsum", "", "", "draining", uint16(0))
+	f.Add("10.0.0.1:80", "", "adsum.override", "{}", "", "", uint16(0))
 	f.Fuzz(func(t *testing.T, addr, zone, key, value, tag, health string, weight uint16) {
 		in := adsum.Instance{Service: "book", Addr: addr, Zone: zone, Metadata: map[string]string{key: value}, Tags: []string{tag},
 			Status: adsum.Status(health), Weight: int(weight), Endpoints: map[string]string{"https": addr}}.WithDefaults()
 		if in.Validate() != nil {
 			return // refused before it comes here
 		}
-		raw, err := encode(in, adsum.Claim{Owner: "o", Incarnation: 1}, time.Second, 1)
+		raw, err := encode(in, adsum.Claim{Owner: "o", Incarnation: 1}, adsum.Override{}, time.Second, 1)
 		if err != nil {
 			return
 		}
@@ -280,7 +282,7 @@ func BenchmarkDecodeList(b *testing.B) {
 	for n := range 1000 {
 		in := full
 		in.ID = fmt.Sprint("copy-", n)
-		raw, err := encode(in, adsum.Claim{Owner: "o", Incarnation: 1}, time.Second, 1)
+		raw, err := encode(in, adsum.Claim{Owner: "o", Incarnation: 1}, adsum.Override{}, time.Second, 1)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -24,12 +24,14 @@ type lease struct {
 	// for it can end with a context. It guards the fields below.
 	turn  chan struct{}
 	in    adsum.Instance // as it was accepted
+	word  adsum.Override // an operator's, as it was accepted with
+	asked bool           // the ledger agreed to word since
 	dirty int64          // lastDirtyTimestamp of what was accepted
 	tried int64          // of the last write, whose answer may have been lost
 
 	ctx    context.Context // ends with the keeping of the lease
 	cancel context.CancelFunc
-	kept   sync.WaitGroup // keep
+	keeper sync.WaitGroup // of keep
 
 	mu     sync.Mutex
 	err    error // why it was lost; guarded by mu
@@ -51,9 +53,10 @@ func newLease(r *Registry, in adsum.Instance, opts adsum.RegisterOptions) *lease
 // at the same time.
 const attempts = 5
 
-// publish writes the record if the claim allows it, until it is there, and
-// returns the claim with its incarnation. The caller has the turn.
-func (l *lease) publish(ctx context.Context, in adsum.Instance) (adsum.Claim, error) {
+// publish writes the record if the claim allows it, with an operator's word,
+// until it is there, and returns the claim with its incarnation. The caller has
+// the turn.
+func (l *lease) publish(ctx context.Context, in adsum.Instance, word adsum.Override) (adsum.Claim, error) {
 	for range attempts {
 		held, err := l.r.look(ctx, l.service, l.id)
 		if err != nil {
@@ -66,15 +69,19 @@ func (l *lease) publish(ctx context.Context, in adsum.Instance) (adsum.Claim, er
 		above := int64(0)
 		if held != nil {
 			above = held.dirty
-			if held.drainedByOwner() && in.Status != adsum.Draining {
-				if err := l.r.undoDrain(ctx, l.service, l.id, statusOf(in.Status)); err != nil {
+			if !drains(in, word) && (held.drainedByUs() || held.override == outOfService && l.word.Status == adsum.Draining) {
+				if err := l.r.undoDrain(ctx, instancePath(l.service, l.id), statusOf(in.Status)); err != nil {
 					return claim, err
 				}
 			}
 		}
 		dirty := l.r.clock.next(above)
+		body, err := encode(in, claim, word, l.ttl, dirty)
+		if err != nil {
+			return claim, err
+		}
 		l.tried = dirty
-		if err := l.r.post(ctx, in, claim, l.ttl, dirty); err != nil {
+		if err := l.r.post(ctx, l.service, body); err != nil {
 			return claim, err
 		}
 		held, err = l.r.look(ctx, l.service, l.id)
@@ -82,11 +89,17 @@ func (l *lease) publish(ctx context.Context, in adsum.Instance) (adsum.Claim, er
 			return claim, err
 		}
 		if held != nil && held.claim == claim && held.dirty == dirty {
-			l.in, l.dirty = in.Clone(), dirty
+			l.accept(in, word, dirty)
 			return claim, nil
 		}
 	}
 	return l.claim, fmt.Errorf("the record does not stay: after %d attempts there is another one or none", attempts)
+}
+
+// accept notes what was published.
+func (l *lease) accept(in adsum.Instance, word adsum.Override, dirty int64) {
+	l.in, l.word, l.asked, l.dirty = in.Clone(), word, false, dirty
+	l.r.words.keep(l.kept(), word)
 }
 
 // abandon gives up a lease that did not come about. What it may have written
@@ -114,11 +127,11 @@ func (r *Registry) withdraw(ctx context.Context, service, id string) error {
 
 // start begins to keep the lease. It is false if the registry was closed.
 func (l *lease) start() bool {
-	l.kept.Add(1)
-	if l.r.spawn(func() { defer l.kept.Done(); l.keep() }) {
+	l.keeper.Add(1)
+	if l.r.spawn(func() { defer l.keeper.Done(); l.keep() }) {
 		return true
 	}
-	l.kept.Done()
+	l.keeper.Done()
 	return false
 }
 
@@ -166,8 +179,12 @@ func (l *lease) renew(ctx context.Context) error {
 	if err := l.verdict(held); err != nil {
 		return err
 	}
+	dirty, err := l.obey(ctx, held)
+	if err != nil {
+		return err
+	}
 	a, err := l.r.call(ctx, request{method: http.MethodPut, path: instancePath(l.service, l.id), query: url.Values{
-		"status": {string(statusOf(l.in.Status))}, "lastDirtyTimestamp": {strconv.FormatInt(held.dirty, 10)}}})
+		"status": {string(statusOf(l.in.Status))}, "lastDirtyTimestamp": {strconv.FormatInt(dirty, 10)}}})
 	if err == nil && a.missing() {
 		return errForgotten
 	}
@@ -274,7 +291,7 @@ func (l *lease) rewrite(ctx context.Context, in adsum.Instance) error {
 	if err := l.verdict(held); err != nil {
 		return err
 	}
-	_, err = l.publish(ctx, in)
+	_, err = l.publish(ctx, in, l.wordAt(held))
 	return err
 }
 
@@ -290,7 +307,8 @@ func (l *lease) Close(ctx context.Context) error {
 		return nil
 	}
 	l.cancel()
-	l.kept.Wait()
+	l.keeper.Wait()
+	l.r.words.keep(l.kept(), adsum.Override{})
 	tried := "withdraw " + l.service + "/" + l.id
 	if err := l.acquire(ctx); err != nil { // an Update may be under way
 		return l.r.explain(tried, err)

@@ -27,13 +27,17 @@ const (
 	metaGRPC       = "gRPC_port"
 	// metaOurs holds what Eureka and Spring have no place for.
 	metaOurs = "adsum"
+	// metaWord holds an operator's word: an override as JSON, or nothing for
+	// one that was undone, as no key can be removed. It is the only key that
+	// others than the owner write.
+	metaWord = "adsum.override"
 )
 
 // taken tells which metadata keys of an instance cannot lie in Eureka as they
 // are: those that mean something there.
 func taken(key string) bool {
 	switch key {
-	case metaZone, metaWeight, metaVersion, metaTags, metaManagement, metaGRPC, metaOurs:
+	case metaZone, metaWeight, metaVersion, metaTags, metaManagement, metaGRPC, metaOurs, metaWord:
 		return true
 	}
 	return false
@@ -78,10 +82,13 @@ type leaseInfo struct {
 	Duration        int `json:"durationInSecs"`
 }
 
-// encode writes an instance as Eureka wants it. It fails with
-// [adsum.ErrInvalid] on what cannot be held.
-func encode(in adsum.Instance, claim adsum.Claim, ttl time.Duration, dirty int64) ([]byte, error) {
+// encode writes an instance as Eureka wants it, with an operator's word that is
+// in force. It fails with [adsum.ErrInvalid] on what cannot be held.
+func encode(in adsum.Instance, claim adsum.Claim, word adsum.Override, ttl time.Duration, dirty int64) ([]byte, error) {
 	metadata, err := metadataOf(in, claim)
+	if err == nil {
+		err = tell(metadata, word)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +103,7 @@ func encode(in adsum.Instance, claim adsum.Claim, ttl time.Duration, dirty int64
 		Lease:      leaseInfo{seconds(ttl / 3), seconds(ttl)},
 		Metadata:   metadata, LastUpdated: dirty, LastDirty: dirty,
 	}
-	if in.Status == adsum.Draining {
+	if drains(in, word) {
 		// Without it a server keeps the status of the record before. With
 		// it, record and override come in one step.
 		p.OverriddenStatus = outOfService

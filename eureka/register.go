@@ -10,13 +10,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/adsum-go/adsum"
 )
 
-// Register implements [adsum.Registry]. It reads what is there, writes the
-// record, and reads it back: of two registrations at once Eureka keeps the one
+// Register implements [adsum.Registry]. It reads what is there and what
+// operators said, writes the record, and reads it back: of two registrations at once Eureka keeps the one
 // with the later timestamp and says so to neither.
 func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.RegisterOptions) (adsum.Lease, error) {
 	in = in.WithDefaults()
@@ -25,8 +24,12 @@ func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.R
 	}
 	l := newLease(r, in, opts)
 	err := r.onlySpelling(ctx, in, opts.Claim)
+	var word adsum.Override
 	if err == nil {
-		l.claim, err = l.publish(ctx, in)
+		word, err = l.recall(ctx)
+	}
+	if err == nil {
+		l.claim, err = l.publish(ctx, in, word)
 	}
 	if err == nil && !l.start() {
 		err = adsum.ErrClosed
@@ -40,8 +43,12 @@ func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.R
 
 // Validate implements [adsum.Validator].
 func (r *Registry) Validate(in adsum.Instance) error {
+	if appOf(in.Service) == ledgerApp {
+		return &adsum.InvalidError{Field: "service", Value: strconv.Quote(in.Service),
+			Problem: "overrides are kept under that name in Eureka", Fix: "use another name"}
+	}
 	claim := adsum.Claim{Owner: strings.Repeat("A", 26), Incarnation: math.MaxInt64}
-	_, err := encode(in.WithDefaults(), claim, maxTTL, math.MaxInt64)
+	_, err := encode(in.WithDefaults(), claim, adsum.Override{}, maxTTL, math.MaxInt64)
 	return err
 }
 
@@ -89,9 +96,29 @@ func instancePath(service, id string) string {
 	return appPath(service) + "/" + url.PathEscape(instanceID(service, id))
 }
 
-// look reads one record, past the server's cache. nil says that there is none.
+// look reads one record of this library's, past the server's cache. nil says
+// that there is none.
 func (r *Registry) look(ctx context.Context, service, id string) (*entry, error) {
-	a, err := r.call(ctx, request{method: http.MethodGet, path: instancePath(service, id)})
+	return r.lookAt(ctx, service, instancePath(service, id))
+}
+
+func (r *Registry) lookAt(ctx context.Context, service, path string) (*entry, error) {
+	raw, err := r.read(ctx, path)
+	if err != nil || raw == nil {
+		return nil, err
+	}
+	l, _ := parse(raw) // one that cannot be read is replaced like any other
+	e, err := l.decode(service, false)
+	if err != nil {
+		e.ours, e.claim = false, adsum.Claim{Incarnation: uint64(max(e.dirty, 0))}
+	}
+	return e, nil
+}
+
+// read returns the JSON of one instance, past the server's cache; nil if there
+// is none.
+func (r *Registry) read(ctx context.Context, path string) (json.RawMessage, error) {
+	a, err := r.call(ctx, request{method: http.MethodGet, path: path})
 	if err != nil || a.missing() {
 		return nil, err
 	}
@@ -101,12 +128,7 @@ func (r *Registry) look(ctx context.Context, service, id string) (*entry, error)
 	if err := json.Unmarshal(a.body, &answer); err != nil {
 		return nil, notJSON(a.body, err)
 	}
-	l, _ := parse(answer.Instance) // one that cannot be read is replaced like any other
-	e, err := l.decode(service, false)
-	if err != nil {
-		e.ours, e.claim = false, adsum.Claim{Incarnation: uint64(max(e.dirty, 0))}
-	}
-	return e, nil
+	return answer.Instance, nil
 }
 
 // arbitrate decides whether the claim may take the place of what is there,
@@ -134,21 +156,23 @@ func superseded(by, claim adsum.Claim) error {
 	return fmt.Errorf("%w: it claimed this id at %d, we at %d", adsum.ErrSuperseded, by.Incarnation, claim.Incarnation)
 }
 
-// undoDrain removes an override. While there is one, no status that is
-// registered counts.
-func (r *Registry) undoDrain(ctx context.Context, service, id string, next status) error {
-	_, err := r.call(ctx, request{method: http.MethodDelete, path: instancePath(service, id) + "/status",
-		query: url.Values{"value": {string(next)}}})
+// drain sets the server's status override at a record, which then tells all
+// programs to leave it alone. One that is not there is fine.
+func (r *Registry) drain(ctx context.Context, path string) error {
+	_, err := r.call(ctx, request{method: http.MethodPut, path: path + "/status", query: url.Values{"value": {string(outOfService)}}})
 	return err
 }
 
-// post writes a record.
-func (r *Registry) post(ctx context.Context, in adsum.Instance, claim adsum.Claim, ttl time.Duration, dirty int64) error {
-	body, err := encode(in, claim, ttl, dirty)
-	if err != nil {
-		return err
-	}
-	a, err := r.call(ctx, request{method: http.MethodPost, path: appPath(in.Service), body: body})
+// undoDrain removes it. While there is one, no status that is registered
+// counts.
+func (r *Registry) undoDrain(ctx context.Context, path string, next status) error {
+	_, err := r.call(ctx, request{method: http.MethodDelete, path: path + "/status", query: url.Values{"value": {string(next)}}})
+	return err
+}
+
+// post writes a record, given as JSON.
+func (r *Registry) post(ctx context.Context, service string, body []byte) error {
+	a, err := r.call(ctx, request{method: http.MethodPost, path: appPath(service), body: body})
 	if err == nil && a.missing() {
 		err = errors.New("the server knows no applications (404): is this its base path? It is /eureka for Spring, /eureka/v2 for Netflix")
 	}

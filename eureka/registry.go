@@ -86,7 +86,8 @@ func (o *Options) withDefaults() {
 }
 
 // Registry is Eureka as an [adsum.Registry]. It is also an
-// [adsum.ServiceWatcher], an [adsum.Remover] and an [adsum.Validator]. Its
+// [adsum.ServiceWatcher], an [adsum.Overrider], an [adsum.Remover] and an
+// [adsum.Validator]. Its
 // methods are safe for concurrent use.
 type Registry struct {
 	client  *http.Client
@@ -101,6 +102,7 @@ type Registry struct {
 	wg     sync.WaitGroup // leases and withdrawals still at work
 
 	memory memory
+	words  words
 
 	mu     sync.Mutex
 	closed bool // guarded by mu
@@ -177,10 +179,11 @@ func newRegistry(all []*server, name string, own *http.Transport, opts Options) 
 }
 
 // Eureka counts leases in whole seconds. Renewals closer than half a second
-// never reach a server's peers.
+// never reach a server's peers. It makes milliseconds of them in 32 bits: more
+// than 24 days would be counted as fewer, or as none.
 const (
 	minTTL = 3 * time.Second
-	maxTTL = 365 * 24 * time.Hour
+	maxTTL = math.MaxInt32 / 1000 * time.Second
 )
 
 // Capabilities implements [adsum.Registry].

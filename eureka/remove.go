@@ -10,19 +10,29 @@ import (
 	"github.com/adsum-go/adsum"
 )
 
-// Remove implements [adsum.Remover].
+// Remove implements [adsum.Remover]. An override stays.
 func (r *Registry) Remove(ctx context.Context, service, id string) error {
 	if err := errors.Join(adsum.ValidateService(service), adsum.ValidateID(id)); err != nil {
 		return err
 	}
 	tried := fmt.Sprintf("remove %s/%s", service, id)
-	for _, known := range []string{instanceID(service, id), id, foreignID(id)} {
+	for _, known := range recordIDs(service, id) {
 		a, err := r.call(ctx, request{method: http.MethodDelete, path: appPath(service) + "/" + url.PathEscape(known)})
 		if err != nil || !a.missing() {
 			return r.explain(tried, err)
 		}
 	}
 	return r.explain(tried, adsum.ErrNotFound)
+}
+
+// recordIDs are what an instance of that id may be called in Eureka: by this
+// library, or by another program.
+func recordIDs(service, id string) []string {
+	known := []string{instanceID(service, id), id}
+	if foreign := foreignID(id); foreign != id {
+		known = append(known, foreign)
+	}
+	return known
 }
 
 // foreignID is what another program may have called an instance of that id.

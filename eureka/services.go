@@ -47,6 +47,9 @@ func decodeNames(body []byte) ([]string, error) {
 	}
 	names := map[string]bool{}
 	for _, app := range all.Applications.Application {
+		if string(app.Name) == ledgerApp {
+			continue
+		}
 		if name := spelling(string(app.Name), app.Instance); len(app.Instance) > 0 && adsum.ValidateService(name) == nil {
 			names[name] = true
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,12 @@ import (
 
 func TestMain(m *testing.M) {
 	adsumtest.Publisher(eureka.Open)
-	adsumtest.VerifyNoLeaks(m, adsumtest.AfterTests(stopShared))
+	adsumtest.VerifyNoLeaks(m, adsumtest.AfterTests(func() {
+		stopShared()
+		if builtIn != "" {
+			_ = os.RemoveAll(builtIn)
+		}
+	}))
 }
 
 // sharing is one server for all tests that do it no harm, each with a service

@@ -1,0 +1,161 @@
+package eureka
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+
+	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/codec"
+)
+
+// tell puts an operator's word into metadata: for our readers, and a weight
+// also for those of Spring Cloud.
+func tell(metadata map[string]string, word adsum.Override) error {
+	if word == (adsum.Override{}) {
+		return nil
+	}
+	value, err := codec.EncodeOverride(word)
+	if err != nil {
+		return err
+	}
+	metadata[metaWord] = string(value)
+	if word.Weight != 0 {
+		metadata[metaWeight] = strconv.Itoa(word.Weight)
+	}
+	return nil
+}
+
+// wordIn reads an operator's word from metadata; nil if there is none. One
+// that cannot be read is none.
+func wordIn(metadata map[string]string) *adsum.Override {
+	value, ok := metadata[metaWord]
+	if !ok {
+		return nil
+	}
+	if value == "" {
+		return &adsum.Override{}
+	}
+	word, err := codec.DecodeOverride([]byte(value))
+	if err != nil {
+		return nil
+	}
+	return &word
+}
+
+// drains tells whether Eureka is to drain an instance.
+func drains(in adsum.Instance, word adsum.Override) bool {
+	return in.Status == adsum.Draining || word.Status == adsum.Draining
+}
+
+// words are what operators said of the instances that this process keeps, for
+// when the servers lose their memory.
+type words struct {
+	mu  sync.Mutex
+	all map[kept]adsum.Override // guarded by mu
+}
+
+// kept names an instance and who keeps it: another owner of this process may
+// have taken it over.
+type kept struct{ service, id, owner string }
+
+func (w *words) of(k kept) adsum.Override {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all[k]
+}
+
+// keep notes a word; the zero one is forgotten.
+func (w *words) keep(k kept, word adsum.Override) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if word == (adsum.Override{}) {
+		delete(w.all, k)
+		return
+	}
+	if w.all == nil {
+		w.all = map[kept]adsum.Override{}
+	}
+	w.all[k] = word
+}
+
+func (l *lease) kept() kept { return kept{l.service, l.id, l.claim.Owner} }
+
+// recall finds the word that is in force before anything is published.
+// Without the right to read the ledger, there is none.
+func (l *lease) recall(ctx context.Context) (adsum.Override, error) {
+	word, err := l.consult(ctx, l.r.words.of(l.kept()))
+	if errors.Is(err, adsum.ErrDenied) {
+		return word, nil
+	}
+	return word, err
+}
+
+// consult returns what the ledger says. One that does not know the instance,
+// because the servers lost their memory, is told what was in force.
+func (l *lease) consult(ctx context.Context, known adsum.Override) (adsum.Override, error) {
+	b, err := l.r.ledger(ctx, l.service)
+	if err != nil {
+		return known, err
+	}
+	if word, told := b.of(l.id); told || known == (adsum.Override{}) {
+		return word, nil
+	}
+	return l.r.amend(ctx, l.service, func(b *ledger) adsum.Override {
+		word, told := b.of(l.id)
+		if !told {
+			word = known
+			b.say(l.id, word)
+		}
+		return word
+	})
+}
+
+// wordAt is the word in force as far as a record of ours tells.
+func (l *lease) wordAt(held *entry) adsum.Override {
+	if held.word != nil {
+		return *held.word
+	}
+	return l.word
+}
+
+// obey publishes anew when an operator's word has changed, and sees to it that
+// the servers keep it. The ledger is asked once after each publication, which
+// may have written over a new word, and at every look while a word is in
+// force. It returns the record's lastDirtyTimestamp. The caller has the turn.
+func (l *lease) obey(ctx context.Context, held *entry) (int64, error) {
+	word := l.wordAt(held)
+	if !l.asked || word != (adsum.Override{}) {
+		said, err := l.consult(ctx, word)
+		l.asked = err == nil
+		if err == nil {
+			word = said
+		} // else the word of before stands until there is an answer
+	}
+	undone := held.word != nil && *held.word == adsum.Override{}
+	if word != l.word || undone {
+		asked := l.asked
+		if _, err := l.publish(ctx, l.in, word); err != nil {
+			return 0, err
+		}
+		l.asked = asked && word == l.word
+		return l.dirty, nil
+	}
+	if word == (adsum.Override{}) {
+		return held.dirty, nil
+	}
+	if word.Status == adsum.Draining && held.override != outOfService {
+		if err := l.r.drain(ctx, instancePath(l.service, l.id)); err != nil {
+			return 0, err
+		}
+	}
+	// A ledger that is gone is written at the next look.
+	_, err := l.r.call(ctx, request{method: http.MethodPut, path: ledgerPath(l.service), query: url.Values{"status": {string(outOfService)}}})
+	if errors.Is(err, adsum.ErrDenied) {
+		err = nil
+	}
+	return held.dirty, err
+}
