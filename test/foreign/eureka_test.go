@@ -1,6 +1,7 @@
 package foreign_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/adsum-go/adsum"
@@ -19,6 +20,13 @@ func TestPythonProgramsSeeWhatWeRegisteredInNetflixEureka(t *testing.T) {
 	t.Parallel()
 	seenByEurekaClient(t, true, func(srv *servers.Eureka) *program {
 		return startPython(t, "pyeureka/pyeureka.py", "watch", srv.URLs()[0], "book")
+	})
+}
+
+func TestJavaProgramsSeeWhatWeRegisteredInEureka(t *testing.T) {
+	t.Parallel()
+	seenByEurekaClient(t, false, func(srv *servers.Eureka) *program {
+		return startEurekaJava(t, "watch", srv.URLs()[0], "book")
 	})
 }
 
@@ -59,6 +67,25 @@ func TestWhatPythonRegisteredInEurekaIsFound(t *testing.T) {
 	}
 	server.end()
 	sees(t, view)
+}
+
+func TestWhatJavaRegisteredInEurekaIsFound(t *testing.T) {
+	t.Parallel()
+	srv := servers.StartEureka(t, servers.EurekaOptions{})
+	view := look(t, openEureka(t, srv), "book")
+	server := startEurekaJava(t, "register", srv.URLs()[0], "book", "10.0.0.8", "80")
+	server.until("registered")
+	if in := seesPassing(t, view, "10.0.0.8:80"); in.Zone != "eu-1" || in.Weight != 10 {
+		t.Errorf("got %+v", in)
+	}
+	server.end()
+	sees(t, view)
+}
+
+func startEurekaJava(t *testing.T, args ...string) *program {
+	t.Helper()
+	java := servers.EurekaJava(t)
+	return start(t, java[0], slices.Concat(java[1:], []string{"javaeureka/Eureka.java"}, args)...)
 }
 
 // openEureka opens the driver for a server without a cache of lists.

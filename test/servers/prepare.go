@@ -14,7 +14,8 @@ import (
 
 // artifacts lists what can be prepared.
 func artifacts() []*artifact {
-	return []*artifact{etcdArtifact, consulArtifact, zookeeperArtifact, eurekaArtifact, netflixArtifact, curatorArtifact, pythonArtifact}
+	return []*artifact{etcdArtifact, consulArtifact, zookeeperArtifact, eurekaArtifact, netflixArtifact,
+		curatorArtifact, eurekaClientArtifact, pythonArtifact}
 }
 
 // Products are the names that [Prepare] takes.

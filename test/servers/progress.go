@@ -24,7 +24,7 @@ type progress struct {
 func (p *progress) printf(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.w, "%-9s  %s\n", p.product, fmt.Sprintf(format, args...))
+	fmt.Fprintf(p.w, "%-12s  %s\n", p.product, fmt.Sprintf(format, args...))
 }
 
 // step does work and prints its name before, its duration after, and now and

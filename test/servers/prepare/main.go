@@ -4,7 +4,7 @@
 // run, and clients of theirs in other languages, into a cache outside the
 // tree:
 //
-//	go run ./test/servers/prepare [etcd] [consul] [zookeeper] [eureka] [netflix] [curator] [python]
+//	go run ./test/servers/prepare [etcd] [consul] [zookeeper] [eureka] [netflix] [curator] [eurekaclient] [python]
 //
 // Without arguments it prepares them all. What the cache holds already costs
 // milliseconds.

@@ -19,12 +19,28 @@ var curatorArtifact = &artifact{
 	},
 }
 
+// eurekaClientArtifact is Netflix' client of Eureka, which Spring Cloud wraps.
+var eurekaClientArtifact = &artifact{
+	name:   "eurekaclient",
+	title:  "Netflix' eureka-client 1.10.18",
+	inputs: []string{"javaservers/pom.xml", "javaclients/eureka/pom.xml"},
+	check:  javaGone,
+	build: func(ctx context.Context, p *progress, dir string) error {
+		return mavenJars(ctx, p, "javaclients/eureka", dir)
+	},
+}
+
 // CuratorJava is the command line that runs a Java program, named by the
 // argument to be added, with Curator's service discovery. The program may be a
 // source file.
-func CuratorJava(t testing.TB) []string {
+func CuratorJava(t testing.TB) []string { return javaWith(t, curatorArtifact) }
+
+// EurekaJava is the same with Netflix' client of Eureka.
+func EurekaJava(t testing.TB) []string { return javaWith(t, eurekaClientArtifact) }
+
+func javaWith(t testing.TB, jars *artifact) []string {
 	t.Helper()
-	dir, err := curatorArtifact.find()
+	dir, err := jars.find()
 	if err != nil {
 		t.Fatal(err)
 	}
