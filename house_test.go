@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"health":    {"."},
 	"lb":        {"."},
 	"debug":     {".", "lb"},
+	"load":      {".", "lb"},
 	"lifecycle": {"."},
 	"mirror":    {"."},
 	"adsumtest": {"."},
@@ -51,11 +52,11 @@ var rooms = map[string][]string{
 
 var (
 	driver  = []string{".", "codec"}
-	adapter = []string{".", "lb", "health", "lifecycle"}
+	adapter = []string{".", "lb", "load", "health", "lifecycle"}
 	// inTests is what the tests of any folder may import besides.
 	inTests = []string{"adsumtest", "memory"}
 	// released modules must not need one that has no version.
-	released = []string{".", "codec", "health", "lb", "debug", "lifecycle", "mirror", "memory", "file", "eureka", "etcd", "consul",
+	released = []string{".", "codec", "health", "lb", "load", "debug", "lifecycle", "mirror", "memory", "file", "eureka", "etcd", "consul",
 		"zookeeper", "dnssrv", "adsumhttp", "adsumgrpc", "adsumkit", "adsumotel", "examples"}
 	anything = append([]string{"adsumtest", "test"}, released...)
 )

@@ -82,8 +82,8 @@ func (g *Gradient) Limit() int {
 	return int(g.bounded(g.initial()))
 }
 
-// Observe learns from a call that ended at now, on any monotonic clock, after
-// latency, beside inFlight calls (itself among them).
+// Observe learns from a call that ended at now, on a monotonic clock that is
+// never negative, after latency, beside inFlight calls (itself among them).
 func (g *Gradient) Observe(now, latency time.Duration, inFlight int64) {
 	w := &g.window
 	w.total.Add(int64(latency))
