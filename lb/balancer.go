@@ -3,6 +3,7 @@ package lb
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,11 +144,11 @@ func (b *Balancer) pickFrom(v *view, call *Call) (Picked, error) {
 }
 
 func (b *Balancer) begin(ep *Endpoint) Picked {
-	p := Picked{Endpoint: ep, balancer: b}
+	p := Picked{Endpoint: ep, balancer: b, start: untimed}
 	if b.needs&InFlight != 0 {
 		ep.inflight.Add(1)
 	}
-	if b.needs&(Latency|Loads) != 0 {
+	if b.needs&(Latency|Loads) != 0 || b.needs&SomeLatencies != 0 && !b.env.spare() {
 		p.start = b.env.Now()
 		b.env.saw(p.start)
 	}
@@ -217,6 +218,9 @@ type Picked struct {
 	start    time.Duration
 }
 
+// untimed is the start of a call that is not timed.
+const untimed = time.Duration(math.MinInt64)
+
 // Done reports how the call ended.
 func (p Picked) Done(outcome Outcome) {
 	if p.balancer != nil {
@@ -232,9 +236,9 @@ func (b *Balancer) end(p Picked, outcome Outcome) {
 		b.env.inflight.Add(-1)
 	}
 	if observer := b.view.Load().observer; observer != nil {
-		if b.needs&(Latency|Loads) != 0 {
+		if p.start != untimed {
 			if outcome.Latency == 0 {
-				outcome.Latency = b.env.Now() - p.start
+				outcome.Latency = max(b.env.Now()-p.start, 1)
 			}
 			b.env.saw(p.start + outcome.Latency)
 		}

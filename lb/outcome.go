@@ -10,9 +10,9 @@ import (
 type Outcome struct {
 	Result Result
 	// Latency is how long the endpoint took to answer. If zero, and the
-	// policy needs it, the balancer fills in the time from Pick to Done; a
-	// transport whose calls last longer than the answer takes, such as
-	// streams, fills it in itself.
+	// policy needs it, the balancer fills in the time from Pick to Done, 1 ns
+	// at least; a transport whose calls last longer than the answer takes,
+	// such as streams, fills it in itself.
 	Latency time.Duration
 	// Deadline is how long the caller was willing to wait, 0 if not
 	// known. A failure may be counted as having taken that long.

@@ -23,7 +23,7 @@ var PeakEWMA Policy = peakEWMA{}
 type peakEWMA struct{}
 
 func (peakEWMA) Name() string   { return "peak_ewma" }
-func (peakEWMA) Needs() Signals { return InFlight | Latency }
+func (peakEWMA) Needs() Signals { return InFlight | SomeLatencies }
 
 func (peakEWMA) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
 	before, _ := prev.(*peakPicker)
@@ -129,7 +129,9 @@ func (p *peakPicker) Done(ep *Endpoint, o Outcome) {
 	now := p.env.lately()
 	switch o.Result {
 	case Success:
-		ep.latency.learn(o.Latency, now)
+		if o.Latency > 0 { // else it was not timed
+			ep.latency.learn(o.Latency, now)
+		}
 	case Failure:
 		ep.latency.learn(o.failed(), now)
 	case Overtaken:

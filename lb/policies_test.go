@@ -412,6 +412,73 @@ func TestRoutingAndZonesHandLoadsOn(t *testing.T) {
 	}
 }
 
+func TestPeakEWMATimesEveryCallUnlessThereAreVeryMany(t *testing.T) {
+	var now time.Duration
+	looks := 0
+	b := lb.New(lb.PeakEWMA, lb.Options{Window: -1, Rand: seeded(1), Now: func() time.Duration { looks++; return now }})
+	b.Update(snapshot(1, instances(10)...))
+	calls := func(n int, every time.Duration) (looked int) {
+		before := looks
+		for range n {
+			now += every
+			pick(t, b, nil)
+		}
+		return looks - before
+	}
+	if got := calls(1000, 50*time.Microsecond); got != 2000 {
+		t.Errorf("looked at the clock %d times for 1000 calls in 50 ms, want 2000", got)
+	}
+	if got := calls(10_000, 0); got < 4000 || got > 6000 {
+		t.Errorf("looked at the clock %d times for 10 000 calls at once, want about 5000", got)
+	}
+	calls(50, time.Second) // until the clock goes on
+	if got := calls(100, time.Second); got != 200 {
+		t.Errorf("looked at the clock %d times for 100 calls, one a second, want 200", got)
+	}
+}
+
+// One that becomes slow while there are very many calls is found out by those
+// that are timed.
+func TestPeakEWMAAvoidsTheSlowAmongVeryManyCalls(t *testing.T) {
+	const flight = 400 * time.Millisecond
+	var now time.Duration
+	b := lb.New(lb.PeakEWMA, lb.Options{Window: -1, Rand: seeded(1), Now: func() time.Duration { return now }})
+	b.Update(snapshot(1, instances(10)...))
+	picked := make([]lb.Picked, 0, 1000)
+	burst := func(took func(id string) bool) (slow int) {
+		picked = picked[:0]
+		for range cap(picked) {
+			p, err := b.Pick(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			picked = append(picked, p)
+		}
+		now += 10 * time.Millisecond
+		var late []lb.Picked
+		for _, p := range picked {
+			if took(p.Endpoint.ID()) {
+				late = append(late, p)
+				continue
+			}
+			p.Done(lb.Outcome{})
+		}
+		now += flight
+		for _, p := range late {
+			p.Done(lb.Outcome{})
+		}
+		return len(late)
+	}
+	isSlow := func(id string) bool { return id == "copy-00003" }
+	burst(func(string) bool { return false })
+	if first := burst(isSlow); first < 50 {
+		t.Fatalf("the slow one got %d of the first 1000 calls", first)
+	}
+	if second := burst(isSlow); second > 30 {
+		t.Errorf("the slow one got %d of 1000 calls after it was slow", second)
+	}
+}
+
 func TestAKeyKeepsToItsCopy(t *testing.T) {
 	for _, policy := range hashing() {
 		t.Run(policy.Name(), func(t *testing.T) {

@@ -78,6 +78,11 @@ const (
 	// Loads: keep what endpoints say of themselves ([Outcome.Load]), and hand
 	// it to a [LoadObserver].
 	Loads
+	// SomeLatencies is Latency for a policy that does with some of them, as
+	// two looks at the clock take longer than all the rest of a pick: while
+	// more than about 32 calls a millisecond begin, only every fourth is
+	// timed, at random, and [Outcome.Latency] of the others is 0.
+	SomeLatencies
 )
 
 // Needer is a [Policy] that wants signals.
@@ -96,7 +101,7 @@ type Env struct {
 	weighed  atomic.Pointer[weighed] // those that were compiled last
 	inflight atomic.Int64            // of all endpoints, where it is asked for
 	_        [56]byte
-	latest   atomic.Uint32 // tick of the last pick or outcome, where latency is asked for
+	latest   atomic.Uint64 // tick of the last look at the clock, where latency is asked for, and looks in that tick
 }
 
 func newEnv(opts Options) *Env {
@@ -141,14 +146,29 @@ func (e *Env) index(n int) int {
 	return int(i)
 }
 
-// lately is the time of the last pick or outcome: good enough for what fades over seconds,
-// and cheaper than to ask the clock.
-func (e *Env) lately() tick { return tick(e.latest.Load()) }
+// lately is the time of the last pick or outcome that was timed: good enough
+// for what fades over seconds, and cheaper than to ask the clock.
+func (e *Env) lately() tick { return tick(e.latest.Load() >> 32) }
 
 func (e *Env) saw(now time.Duration) {
-	if t := uint32(tickOf(now)); t != e.latest.Load() {
-		e.latest.Store(t)
+	last := e.latest.Load()
+	if t := tickOf(now); t != tick(last>>32) {
+		e.latest.Store(uint64(t) << 32)
+	} else if uint32(last) < manyLooks {
+		e.latest.Store(last + 1) // one that gets lost does no harm
 	}
+}
+
+const (
+	manyLooks = 64 // at the clock in a tick; two for each call
+	oneTimed  = 4  // of so many calls, beyond that
+)
+
+// spare decides whether a call need not be timed. When there were many calls
+// and now are few, the clock stands still for some of them; it goes on with the
+// next one that is timed.
+func (e *Env) spare() bool {
+	return uint32(e.latest.Load()) >= manyLooks && e.Rand()%oneTimed != 0
 }
 
 // Rebuild asks the balancer to build the picker again, because the policy knows
