@@ -30,7 +30,10 @@ type Telemetry struct {
 	directories   []*adsum.Directory
 	registrations []*adsum.Registration
 	checkers      []*health.Checker
-	retired       map[clientKey]lb.ClientStats // what clients counted that were closed since
+	// What was counted by clients that were closed and registrations that were
+	// forgotten since.
+	retired map[clientKey]lb.ClientStats
+	gone    map[registrationKey]registrations
 }
 
 var _ lb.ClientObserver = (*Telemetry)(nil)
@@ -63,7 +66,7 @@ func WithoutCallDurations() Option { return func(o *options) { o.noCalls = true 
 // New makes the instruments. It fails as the provider of meters does. Close it at
 // the end.
 func New(opts ...Option) (*Telemetry, error) {
-	t := &Telemetry{retired: map[clientKey]lb.ClientStats{}}
+	t := &Telemetry{retired: map[clientKey]lb.ClientStats{}, gone: map[registrationKey]registrations{}}
 	for _, apply := range opts {
 		apply(&t.options)
 	}
@@ -99,8 +102,8 @@ func (t *Telemetry) observe(meter metric.Meter) error {
 				services.report(o, s, registry, attrService.String(s.Service))
 			}
 		}
-		for _, r := range t.registrationStats() {
-			registrations.report(o, r, t.registrationAttributes(r)...)
+		for key, r := range t.registrationStats() {
+			registrations.report(o, r, key.attributes()...)
 		}
 		for _, c := range t.checkStats() {
 			checks.report(o, c, attrCheck.String(c.Name))
@@ -120,20 +123,23 @@ func (t *Telemetry) Close() error { return t.stop.Unregister() }
 // Directory reports the numbers of a directory until forget is called, which
 // should be when it is closed.
 func (t *Telemetry) Directory(d *adsum.Directory) (forget func()) {
-	return watch(t, &t.directories, d)
+	return watch(t, &t.directories, d, nil)
 }
 
-// Registration reports the numbers of a registration until forget is called.
+// Registration reports the numbers of a registration until forget is called; what
+// it counted stays.
 func (t *Telemetry) Registration(r *adsum.Registration) (forget func()) {
-	return watch(t, &t.registrations, r)
+	return watch(t, &t.registrations, r, t.keep)
 }
 
 // Checker reports the numbers of health checks until forget is called.
 func (t *Telemetry) Checker(c *health.Checker) (forget func()) {
-	return watch(t, &t.checkers, c)
+	return watch(t, &t.checkers, c, nil)
 }
 
-func watch[T comparable](t *Telemetry, list *[]T, item T) (forget func()) {
+// watch adds an item to a list until it is forgotten; keep is told of that while mu
+// is held.
+func watch[T comparable](t *Telemetry, list *[]T, item T, keep func(T)) (forget func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	*list = append(*list, item)
@@ -142,6 +148,9 @@ func watch[T comparable](t *Telemetry, list *[]T, item T) (forget func()) {
 		defer t.mu.Unlock()
 		if i := slices.Index(*list, item); i >= 0 {
 			*list = slices.Delete(*list, i, i+1)
+		}
+		if keep != nil {
+			keep(item)
 		}
 	})
 }

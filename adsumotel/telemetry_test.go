@@ -183,7 +183,7 @@ func TestARegistrationAndItsChecksAreReported(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer reg.Close(context.Background())
-		defer r.Registration(reg)()
+		forget := r.Registration(reg)
 		answer := errors.New("no database")
 		checker, err := health.Start([]health.Check{{Name: "db", Interval: time.Second, Timeout: time.Second / 2, Jitter: -1,
 			Probe: health.Func(func(context.Context) error { return answer })}}, health.WithLogger(slog.New(slog.DiscardHandler)))
@@ -196,6 +196,7 @@ func TestARegistrationAndItsChecksAreReported(t *testing.T) {
 		synctest.Wait()
 		const of = "{adsum.instance=one,adsum.registry=memory:,adsum.service=book}"
 		r.expect(
+			"adsum.registration.wanted"+of+" {registration} = 1",
 			"adsum.registration.registered"+of+" {registration} = 1",
 			"adsum.registration.superseded"+of+" {registration} = 0",
 			"adsum.registration.accepted"+of+" {registration} = 1",
@@ -214,6 +215,12 @@ func TestARegistrationAndItsChecksAreReported(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		r.expect("adsum.registration.lost"+of+" {loss} = 1", "adsum.registration.accepted"+of+" {registration} = 2")
+		if err := reg.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.expect("adsum.registration.wanted"+of+" {registration} = 0", "adsum.registration.registered"+of+" {registration} = 0")
+		forget()
+		r.expect("adsum.registration.accepted"+of+" {registration} = 2", "adsum.registration.wanted"+of+" {registration} = 0")
 	})
 }
 

@@ -41,7 +41,23 @@ type Options struct {
 	TTL time.Duration
 	// Logger is where edges are logged, [slog.Default] if nil.
 	Logger *slog.Logger
+	// Observer is told of the directories and of the registrations that a
+	// mirror consists of; may be nil. adsumotel's Telemetry is one.
+	Observer Observer
 }
+
+// Observer is told of what a mirror consists of. What its methods return is called
+// when that ends. They are called by several goroutines, and must not block.
+type Observer interface {
+	Directory(d *adsum.Directory) (forget func())
+	Registration(r *adsum.Registration) (forget func())
+}
+
+// nobody observes.
+type nobody struct{}
+
+func (nobody) Directory(*adsum.Directory) (forget func())       { return func() {} }
+func (nobody) Registration(*adsum.Registration) (forget func()) { return func() {} }
 
 // Run mirrors until ctx ends, then withdraws everything it registered and
 // returns nil. It fails at once when the target is the origin, when the target
@@ -53,6 +69,8 @@ func Run(ctx context.Context, from, to adsum.Registry, opts Options) error {
 		return err
 	}
 	defer m.close()
+	defer opts.observer().Directory(m.from)()
+	defer opts.observer().Directory(m.to)()
 	for _, service := range opts.Services {
 		m.follow(ctx, service)
 	}
@@ -61,6 +79,13 @@ func Run(ctx context.Context, from, to adsum.Registry, opts Options) error {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+func (o Options) observer() Observer {
+	if o.Observer == nil {
+		return nobody{}
+	}
+	return o.Observer
 }
 
 // mirror is one direction between two registries.
@@ -163,7 +188,7 @@ func (m *mirror) service(ctx context.Context, service string) error {
 		return err
 	}
 	defer here.Close()
-	images := &images{mirror: m, held: map[string]*adsum.Registration{}}
+	images := &images{mirror: m, held: map[string]*adsum.Registration{}, forget: map[string]func(){}}
 	defer images.withdraw()
 	for {
 		changedThere, changedHere := there.Changed(), here.Changed()
@@ -182,7 +207,8 @@ func (m *mirror) service(ctx context.Context, service string) error {
 // images are the registrations of one service in the target.
 type images struct {
 	*mirror
-	held map[string]*adsum.Registration // by id
+	held   map[string]*adsum.Registration // by id
+	forget map[string]func()              // has the observer forget each of them
 }
 
 // reflect brings the images in line with what the origin says. An instance
@@ -238,6 +264,7 @@ func (i *images) keep(image adsum.Instance) {
 		return
 	}
 	i.held[image.ID] = reg
+	i.forget[image.ID] = i.opts.observer().Registration(reg)
 }
 
 // drop withdraws an image. One that was superseded withdraws nothing: the
@@ -246,14 +273,17 @@ func (i *images) drop(id string) {
 	if err := i.held[id].Close(context.Background()); err != nil && !errors.Is(err, adsum.ErrSuperseded) {
 		i.log.Warn("image not withdrawn; it runs out", "instance", id, "error", err)
 	}
+	i.forget[id]()
 	delete(i.held, id)
+	delete(i.forget, id)
 }
 
 // withdraw drops all, side by side: the target may be slow.
 func (i *images) withdraw() {
 	var all sync.WaitGroup
-	for _, reg := range i.held {
+	for id, reg := range i.held {
 		all.Go(func() {
+			defer i.forget[id]()
 			if err := reg.Close(context.Background()); err != nil {
 				i.log.Warn("image not withdrawn; it runs out", "error", err)
 			}

@@ -62,6 +62,8 @@ type Config struct {
 	// Body is what is sent: JSON over gRPC, where several values are the
 	// messages of a stream, anything over HTTP.
 	Body []byte
+	// Observer is told of the calls; may be nil.
+	Observer lb.ClientObserver
 	// Discard leaves [Answer.Messages] out.
 	Discard bool
 }

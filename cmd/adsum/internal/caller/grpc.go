@@ -41,7 +41,7 @@ func GRPC(ctx context.Context, dir *adsum.Directory, config Config, name string,
 	if c.requests, err = c.method.requests(config.Body); err != nil {
 		return nil, err
 	}
-	options := c.dialOptions()
+	options := append(c.dialOptions(), adsumgrpc.WithObserver(config.Observer))
 	if config.Idempotent || c.method.idempotent() {
 		options = append(options, adsumgrpc.Idempotent(c.method.path))
 	}

@@ -33,7 +33,7 @@ func HTTP(dir *adsum.Directory, config Config, method, path string) (Caller, err
 	if err != nil {
 		return nil, err
 	}
-	options := []adsumhttp.Option{adsumhttp.WithPolicy(config.Policy), adsumhttp.WithRetry(config.Retry)}
+	options := []adsumhttp.Option{adsumhttp.WithPolicy(config.Policy), adsumhttp.WithRetry(config.Retry), adsumhttp.WithObserver(config.Observer)}
 	if config.TLS != nil {
 		options = append(options, adsumhttp.WithTLSConfig(config.TLS))
 	}

@@ -16,6 +16,7 @@ const maxRate = 1_000_000
 type benchOptions struct {
 	*Factory
 	callFlags
+	adminFlags
 	load.Plan
 }
 
@@ -49,6 +50,7 @@ line has "final": true. The exit codes are those of 'adsum call'.`,
 		},
 	}
 	opts.add(cmd)
+	opts.addMetrics(cmd.Flags())
 	cmd.Flags().Float64Var(&opts.Rate, "rate", 100, "calls a second")
 	cmd.Flags().DurationVar(&opts.Duration, "duration", 10*time.Second, "for how long")
 	cmd.Flags().IntVar(&opts.InFlight, "in-flight", 1000, "how many calls may be under way at once")
@@ -66,12 +68,18 @@ func runBench(ctx context.Context, opts *benchOptions) error {
 	if err != nil {
 		return err
 	}
-	config.Discard = true
+	admin, err := opts.openAdmin(opts.adminFlags)
+	if err != nil {
+		return err
+	}
+	defer admin.close()
+	config.Discard, config.Observer = true, admin.observer()
 	t, err := opts.open(ctx, &opts.callFlags, config, true)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
+	defer admin.Directory(t.dir)()
 	report := newBenchReport(opts, config.Policy)
 	opts.measure(ctx, t, report)
 	return report.finish(ctx)

@@ -151,6 +151,7 @@ func (t *tlsFlags) config() (*tls.Config, error) {
 // target is a service that is being called.
 type target struct {
 	caller.Caller
+	dir   *adsum.Directory
 	view  *adsum.View
 	close func()
 }
@@ -163,7 +164,7 @@ func (f *Factory) open(ctx context.Context, call *callFlags, config caller.Confi
 		return nil, err
 	}
 	dir := adsum.NewDirectory(registry, adsum.WithLogger(f.Logger()))
-	t := &target{close: func() {
+	t := &target{dir: dir, close: func() {
 		dir.Close()
 		registry.Close()
 	}}

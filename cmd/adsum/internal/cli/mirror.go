@@ -14,6 +14,7 @@ import (
 
 type mirrorOptions struct {
 	*Factory
+	adminFlags
 	From, To string
 	Services []string
 	TTL      time.Duration
@@ -45,6 +46,7 @@ mirror image.`,
 	}
 	cmd.Flags().StringArrayVar(&opts.Services, "service", nil, "mirror only this one; may be given again")
 	cmd.Flags().DurationVar(&opts.TTL, "ttl", adsum.DefaultTTL, "how long images outlive a mirror that dies")
+	opts.addMetrics(cmd.Flags())
 	return cmd
 }
 
@@ -62,10 +64,16 @@ func runMirror(ctx context.Context, opts *mirrorOptions) error {
 		return fmt.Errorf("TO: %w", err)
 	}
 	defer to.Close()
+	admin, err := opts.openAdmin(opts.adminFlags)
+	if err != nil {
+		return err
+	}
+	defer admin.close()
 	opts.Notef("mirroring from %s to %s, until stopped", from.Capabilities().Registry, to.Capabilities().Registry)
 	return mirror.Run(ctx, from, to, mirror.Options{
 		Services: opts.Services,
 		TTL:      opts.TTL,
+		Observer: admin,
 		// What goes in and out is what this command is there to say.
 		Logger: slog.New(slog.NewTextHandler(opts.Err, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})

@@ -16,6 +16,7 @@ type registerOptions struct {
 	*Factory
 	instanceFlags
 	checkFlags
+	adminFlags
 }
 
 func newCmdRegister(f *Factory, runF func(context.Context, *registerOptions) error) *cobra.Command {
@@ -40,6 +41,7 @@ critical while a check fails.`,
 	}
 	opts.instanceFlags.add(cmd.Flags())
 	opts.checkFlags.add(cmd.Flags())
+	opts.addMetrics(cmd.Flags())
 	return cmd
 }
 
@@ -57,6 +59,11 @@ func runRegister(ctx context.Context, opts *registerOptions) error {
 		return err
 	}
 	defer registry.Close()
+	admin, err := opts.openAdmin(opts.adminFlags)
+	if err != nil {
+		return err
+	}
+	defer admin.close()
 	opts.noteTerms(registry, in, why, opts.TTL)
 	if len(checks) > 0 {
 		in.Status = adsum.Starting
@@ -65,12 +72,14 @@ func runRegister(ctx context.Context, opts *registerOptions) error {
 	if err != nil {
 		return err
 	}
+	admin.own(reg)
 	if len(checks) > 0 {
 		checker, err := health.Start(checks, health.WithLogger(opts.Logger()))
 		if err != nil {
 			return errors.Join(err, reg.Close(ctx))
 		}
 		defer checker.Close()
+		admin.checker(checker)
 		checker.Attach(reg)
 	}
 	opts.follow(ctx, reg)

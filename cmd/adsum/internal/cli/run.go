@@ -22,6 +22,7 @@ type runOptions struct {
 	*Factory
 	instanceFlags
 	checkFlags
+	adminFlags
 	Drain, Grace, KillAfter time.Duration
 	Command                 []string
 }
@@ -56,6 +57,7 @@ wait.`,
 	}
 	opts.instanceFlags.add(cmd.Flags())
 	opts.checkFlags.add(cmd.Flags())
+	opts.addMetrics(cmd.Flags())
 	cmd.Flags().IntVar(&opts.Port, "port", 0, "port the program listens on, where --addr does not say")
 	cmd.Flags().DurationVar(&opts.Drain, "drain", time.Second, "how long it is published as draining before it is deregistered")
 	cmd.Flags().DurationVar(&opts.Grace, "grace", time.Second, "how long after that until it gets the signal")
@@ -80,6 +82,11 @@ func runRun(ctx context.Context, opts *runOptions) error {
 		return err
 	}
 	defer registry.Close()
+	admin, err := opts.openAdmin(opts.adminFlags)
+	if err != nil {
+		return err
+	}
+	defer admin.close()
 	opts.noteTerms(registry, in, why, opts.TTL)
 	signals := make(chan os.Signal, 8)
 	defer stopSignals(ctx, signals)()
@@ -88,7 +95,7 @@ func runRun(ctx context.Context, opts *runOptions) error {
 		opts.Notef("%s does not start: %v", opts.Command[0], err)
 		return exitCode(shellCode(err))
 	}
-	s := &service{runOptions: opts, registry: registry, in: in, process: process, signals: signals}
+	s := &service{runOptions: opts, admin: admin, registry: registry, in: in, process: process, signals: signals}
 	return s.run(ctx, checks)
 }
 
@@ -128,6 +135,7 @@ func stopSignals(ctx context.Context, signals chan os.Signal) (stop func()) {
 // service is a program under supervision.
 type service struct {
 	*runOptions
+	admin    *admin
 	registry adsum.Registry
 	in       adsum.Instance
 	process  *child.Process
@@ -141,6 +149,7 @@ func (s *service) run(ctx context.Context, checks []health.Check) error {
 		return errors.Join(err, s.process.Kill())
 	}
 	defer checker.Close()
+	s.admin.checker(checker)
 	sig := s.untilReady(checker)
 	if sig == nil && !s.ended() {
 		if sig, err = s.whileRegistered(ctx, checker); err != nil {
@@ -222,6 +231,7 @@ func (s *service) whileRegistered(ctx context.Context, checker *health.Checker) 
 	if err != nil {
 		return nil, err
 	}
+	s.admin.own(reg)
 	checker.Attach(reg)
 	followed := make(chan struct{})
 	go func() {

@@ -189,3 +189,15 @@ func TestRunGoesOnWithoutARegistry(t *testing.T) {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
 }
+
+func TestRunIsReadyOnceItsProgramIsRegistered(t *testing.T) {
+	b := newBench(t)
+	addr := freeAddr(t)
+	p := b.runWeb(addr, "--check", "http://"+addr+"/healthz", "--metrics", "127.0.0.1:0")
+	p.awaitPage("/readyz", http.StatusOK, "web/"+addr+": registered since ")
+	p.awaitPage("/metrics", http.StatusOK, `adsum_health_runs_total{`)
+	get(t, "http://"+addr+"/exit?code=0")
+	if r := p.wait(); r.code != 0 {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}

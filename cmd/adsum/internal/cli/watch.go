@@ -13,6 +13,7 @@ import (
 
 type watchOptions struct {
 	*Factory
+	adminFlags
 	Service string
 }
 
@@ -43,6 +44,7 @@ ever.`,
 			return runWatch(cmd.Context(), opts)
 		},
 	}
+	opts.addMetrics(cmd.Flags())
 	return cmd
 }
 
@@ -52,6 +54,11 @@ func runWatch(ctx context.Context, opts *watchOptions) error {
 		return err
 	}
 	defer registry.Close()
+	admin, err := opts.openAdmin(opts.adminFlags)
+	if err != nil {
+		return err
+	}
+	defer admin.close()
 	dir := adsum.NewDirectory(registry, adsum.WithLogger(opts.Logger()))
 	defer dir.Close()
 	view, err := dir.Open(opts.Service)
@@ -59,6 +66,7 @@ func runWatch(ctx context.Context, opts *watchOptions) error {
 		return err
 	}
 	defer view.Close()
+	admin.Directory(dir)
 	opts.Notef("watching %q in %s", opts.Service, registry.Capabilities().Registry)
 	if err := opts.firstAnswer(ctx, registry, view); err != nil {
 		return err
