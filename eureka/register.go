@@ -15,8 +15,8 @@ import (
 )
 
 // Register implements [adsum.Registry]. It reads what is there and what
-// operators said, writes the record, and reads it back: of two registrations at once Eureka keeps the one
-// with the later timestamp and says so to neither.
+// operators said, writes the record, and reads it back: of two registrations
+// at once Eureka keeps the one with the later timestamp and says so to neither.
 func (r *Registry) Register(ctx context.Context, in adsum.Instance, opts adsum.RegisterOptions) (adsum.Lease, error) {
 	in = in.WithDefaults()
 	if err := errors.Join(in.Validate(), r.Validate(in)); err != nil {

@@ -137,25 +137,16 @@ func (l *lease) obey(ctx context.Context, held *entry) (int64, error) {
 	}
 	undone := held.word != nil && *held.word == adsum.Override{}
 	if word != l.word || undone {
-		asked := l.asked
-		if _, err := l.publish(ctx, l.in, word); err != nil {
-			return 0, err
-		}
-		l.asked = asked && word == l.word
-		return l.dirty, nil
+		_, err := l.publish(ctx, l.in, word)
+		return l.dirty, err
 	}
-	if word == (adsum.Override{}) {
-		return held.dirty, nil
-	}
+	// What fails here is done at the next look, as is a ledger written that
+	// is gone. It is no reason to lose the lease.
 	if word.Status == adsum.Draining && held.override != outOfService {
-		if err := l.r.drain(ctx, instancePath(l.service, l.id)); err != nil {
-			return 0, err
-		}
+		_ = l.r.drain(ctx, instancePath(l.service, l.id))
 	}
-	// A ledger that is gone is written at the next look.
-	_, err := l.r.call(ctx, request{method: http.MethodPut, path: ledgerPath(l.service), query: url.Values{"status": {string(outOfService)}}})
-	if errors.Is(err, adsum.ErrDenied) {
-		err = nil
+	if word != (adsum.Override{}) {
+		_, _ = l.r.call(ctx, request{method: http.MethodPut, path: ledgerPath(l.service), query: url.Values{"status": {string(outOfService)}}})
 	}
-	return held.dirty, err
+	return held.dirty, nil
 }
