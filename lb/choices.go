@@ -24,9 +24,8 @@ func newChoices(env *Env, endpoints []*Endpoint) choices {
 		c.even = true
 		return c
 	}
-	c.mean = meanOf(weights)
-	if c.slots = newSlots(weights); c.slots == nil {
-		c.alias = newAlias(relative(weights))
+	if c.slots, c.mean = newSlots(weights); c.slots == nil {
+		c.alias, c.mean = newAlias(relative(weights)), meanOf(weights)
 	}
 	return c
 }

@@ -12,17 +12,17 @@ const (
 	largestWeight = 1 << 16
 )
 
-// newSlots returns nil if the weights are such that it takes more slots than
-// there should be.
-func newSlots(weights []float32) slots {
+// newSlots returns the slots and the weights' mean; nil if the weights are such
+// that it takes more slots than there should be.
+func newSlots(weights []float32) (s slots, mean float64) {
 	if len(weights) > math.MaxUint16+1 {
-		return nil
+		return nil, 0
 	}
 	unit, sum := measure(weights)
-	if unit == 0 || sum > float64(slotsEach*unit*len(weights)) {
-		return nil
+	if unit == 0 || sum > slotsEach*float64(unit)*float64(len(weights)) {
+		return nil, 0
 	}
-	return fill(weights, unit, int(sum)/unit)
+	return fill(weights, unit, int(sum)/unit), sum / float64(len(weights))
 }
 
 // measure returns the greatest common divisor of weights, and their sum; 0 if

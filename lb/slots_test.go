@@ -10,7 +10,10 @@ func TestSlotsRepeatEveryIndexByItsWeight(t *testing.T) {
 		{1, 2, 3, 4, 5}, {100, 100, 300}, {4}, {7, 7}, {1, 30, 1, 1, 1, 1, 1, 1, 1, 1}, {65535, 65535},
 		{600, 900, 300}, {10, 1, 1, 1, 1}, {0.5 * 4, 2, 6},
 	} {
-		got := newSlots(weights)
+		got, mean := newSlots(weights)
+		if want := meanOf(weights); math.Abs(mean-want) > 1e-9*want {
+			t.Errorf("%v: mean %v, want %v", weights, mean, want)
+		}
 		counts := make([]float32, len(weights))
 		for _, i := range got {
 			counts[i]++
@@ -27,7 +30,7 @@ func TestThereAreNoSlotsWhereThereWouldBeTooMany(t *testing.T) {
 	for _, weights := range [][]float32{
 		{0.5, 1}, {1, 65535}, {1, 1 << 20}, {3, math.MaxFloat32}, make([]float32, math.MaxUint16+2),
 	} {
-		if got := newSlots(weights); got != nil {
+		if got, _ := newSlots(weights); got != nil {
 			t.Errorf("%v…: %d slots", weights[:2], len(got))
 		}
 	}

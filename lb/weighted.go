@@ -19,7 +19,7 @@ func (weighted) Build(env *Env, endpoints []*Endpoint, _ Picker) Picker {
 	if weights == nil {
 		return &randomPicker{env, endpoints}
 	}
-	if slots := newSlots(weights); slots != nil {
+	if slots, _ := newSlots(weights); slots != nil {
 		return &slotsPicker{env, endpoints, slots}
 	}
 	return &aliasPicker{env, endpoints, newAlias(relative(weights))}
