@@ -2,6 +2,7 @@ package adsumgrpc
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -20,6 +21,7 @@ type call struct {
 	*lb.Call
 	trailer metadata.MD // of the last try that failed
 	beside  bool        // the second of two that run at once
+	limited error       // why nobody could be called for now
 }
 
 type callKey struct{}
@@ -53,14 +55,38 @@ func (c *call) pickBy() *lb.Call {
 	return c.Call
 }
 
-// refused is the error of a pick that found copies and was given none. It ends a
-// second try at once; calls that want to wait for somebody wait.
+// refused is the error of a pick that found copies and was given none. A limit
+// ends every call at once, and a second try ends, too; other calls that want to
+// wait for somebody wait.
 func (c *call) refused(err error) error {
+	if errors.Is(err, lb.ErrLimited) {
+		if c != nil {
+			c.limited = err
+		}
+		return status.Error(codes.ResourceExhausted, err.Error())
+	}
 	if c != nil && c.beside {
 		return status.Error(codes.Unavailable, err.Error())
 	}
 	return err
 }
+
+// unwrapping makes an error that comes of a limit one of lb.ErrLimited, too, which
+// gRPC has made a status of.
+func (c *call) unwrapping(err error) error {
+	if err == nil || c.limited == nil || c.Endpoint() != nil {
+		return err
+	}
+	return &limitedError{err, c.limited}
+}
+
+// limitedError is a status and its cause.
+type limitedError struct {
+	error
+	cause error
+}
+
+func (e *limitedError) Unwrap() []error { return []error{e.error, e.cause} }
 
 // failed keeps what the server says in the trailer of a try that failed.
 func (c *call) failed(trailer metadata.MD) {

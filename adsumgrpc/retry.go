@@ -36,7 +36,7 @@ func (s *settings) send(c *call, method string, req, reply any, conn *grpc.Clien
 	}
 	err := s.retry.Do(c, c.Call, try, c.verdict)
 	c.report(opts)
-	return s.explain(conn, err)
+	return c.unwrapping(s.explain(conn, err))
 }
 
 // explain adds to an error of the context that nothing is known of the service

@@ -21,7 +21,7 @@ func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc
 	first, err := open(c, desc, conn, method, end.opening(opts)...)
 	c.report(opts)
 	if err != nil {
-		err = s.explain(conn, err)
+		err = c.unwrapping(s.explain(conn, err))
 		end.release(err)
 		return nil, err
 	}

@@ -120,6 +120,9 @@ func (b *Balancer) ended(ctx context.Context, err error) lb.Ended {
 func (b *Balancer) invoke(ctx context.Context, call *lb.Call, request any) (any, error) {
 	for {
 		picked, err := b.engine.Pick(call)
+		if errors.Is(err, lb.ErrLimited) {
+			return nil, err
+		}
 		if err != nil {
 			return nil, b.endpointer.current.Load().none(err)
 		}

@@ -141,7 +141,7 @@ func (r *retrier) verdict(err error) lb.Verdict {
 	switch {
 	case ok:
 		return lb.Verdict{Safety: marked.safety}
-	case errors.Is(err, lb.ErrNoEndpoint):
+	case errors.Is(err, lb.ErrNoEndpoint), errors.Is(err, lb.ErrLimited):
 		return lb.Verdict{Safety: lb.Never}
 	}
 	return r.judge(err)

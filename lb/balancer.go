@@ -85,6 +85,7 @@ type view struct {
 	observed  bool        // whether outcomes matter to anybody
 	callable  []*Endpoint // that the policy was built for
 	endpoints []*Endpoint // that it picks from
+	guarded   bool        // the endpoints have guards, which may refuse
 	none      error       // why endpoints is empty
 
 	recorder   *recorder // nil if picks are not recorded
@@ -115,7 +116,8 @@ func New(policy Policy, opts Options) *Balancer {
 
 // Pick chooses the endpoint for one call; call may be nil. Whoever picks must
 // call [Picked.Done] once, however the call ends. It fails with an error
-// wrapping [ErrNoEndpoint] when there is nobody to call.
+// wrapping [ErrNoEndpoint] when there is nobody to call, and with [ErrLimited]
+// when nobody may be called now.
 func (b *Balancer) Pick(call *Call) (Picked, error) { return b.pickFrom(b.view.Load(), call) }
 
 func (b *Balancer) pickFrom(v *view, call *Call) (Picked, error) {
@@ -133,6 +135,9 @@ func (b *Balancer) pickFrom(v *view, call *Call) (Picked, error) {
 	}
 	if ep == nil {
 		return Picked{}, b.declined(v)
+	}
+	if v.guarded {
+		return b.enter(v, ep, call)
 	}
 	if call != nil && call.hedge != nil && !call.beside(ep) {
 		return Picked{}, errNoOther
@@ -216,6 +221,8 @@ type Picked struct {
 	Endpoint *Endpoint
 	balancer *Balancer // nil when nobody wants the outcome
 	start    time.Duration
+	guard    *guard // nil where nothing limits calls
+	pass     pass
 }
 
 // untimed is the start of a call that is not timed.
@@ -246,6 +253,9 @@ func (b *Balancer) end(p Picked, outcome Outcome) {
 			b.loaded(p.Endpoint, outcome.Load)
 		}
 		observer.Done(p.Endpoint, outcome)
+	}
+	if p.guard != nil {
+		p.guard.leave(p.pass, outcome, b.env.Now())
 	}
 }
 

@@ -138,6 +138,9 @@ func (b *Balancer) compile() {
 		if n, ok := b.picker.(Narrower); ok {
 			v.endpoints = n.Narrowed()
 		}
+		if r, ok := b.picker.(*routingPicker); ok {
+			v.guarded = r.guarded
+		}
 	}
 	v.observer, v.observed = b.picker.(Observer)
 	v.observed = v.observed || b.needs != 0

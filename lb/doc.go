@@ -27,7 +27,8 @@
 // told of every outcome. The example shows a whole one.
 //
 // [Routing] puts around any of them what narrows its choice: a filter, a subset,
-// the caller's zone, slow start, and ejection of endpoints that fail.
+// the caller's zone, slow start, ejection of endpoints that fail, limits of the calls
+// under way, and circuits.
 //
 // # Explaining a pick
 //

@@ -28,7 +28,8 @@ type facts struct {
 	id, addr, protocol string
 	instance           atomic.Pointer[adsum.Instance]
 	attached           atomic.Value
-	warmth             float32 // what the instance's weight is multiplied by; 0 for 1; under the balancer's lock
+	guard              atomic.Pointer[guard] // nil if nothing limits its calls
+	warmth             float32               // what the instance's weight is multiplied by; 0 for 1; under the balancer's lock
 }
 
 // learned is all that policies look at, and changes with every call: one cache

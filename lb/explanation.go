@@ -162,7 +162,7 @@ func (v *view) traced(t *Trace) *view {
 		other.picker = traced{v.picker, t}
 	}
 	if t.dry {
-		other.observed = false // there is no outcome
+		other.observed, other.guarded = false, false // there is no outcome
 	}
 	return &other
 }

@@ -7,7 +7,8 @@ import (
 
 // Routing is a [Policy] made of a simple one and what decides whom that one may
 // choose from. In this order: the filter, the subset, ejection, slow start, the
-// zone, and the policy among those that are left. The zero value is a good
+// zone, the policy among those that are left, and limits and circuits, which may
+// refuse the one it chose. The zero value is a good
 // default: [PeakEWMA], with ejection.
 type Routing struct {
 	// Policy is how one of those is chosen who are left; [PeakEWMA] if nil.
@@ -31,17 +32,26 @@ type Routing struct {
 	Ejection Ejection
 	// NoEjection turns that off.
 	NoEjection bool
+	// Limit bounds the calls under way to each endpoint. It passes over those
+	// that have as many; when all have, calls fail with [ErrLimited].
+	Limit Limit
+	// Circuit keeps calls from endpoints that fail many of them, in the same
+	// way.
+	Circuit Circuit
 }
 
 // Name is that of the simple policy.
 func (r Routing) Name() string { return r.policy().Name() }
 
-// Needs are the signals of the simple policy.
-func (r Routing) Needs() Signals {
+// Needs are the signals of the simple policy, and of the limit.
+func (r Routing) Needs() (needs Signals) {
 	if n, ok := r.policy().(Needer); ok {
-		return n.Needs()
+		needs = n.Needs()
 	}
-	return 0
+	if r.Limit.Adaptive {
+		needs |= Latency
+	}
+	return needs
 }
 
 // Select applies the filter and the subset.
@@ -85,6 +95,7 @@ func (r Routing) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
 		p.Picker = newZonePicker(r.policy(), r.Zone, env, p.endpoints, before.Picker)
 	}
 	p.observer, _ = p.Picker.(Observer)
+	p.guarded = r.guarded(endpoints)
 	return p
 }
 
@@ -103,6 +114,7 @@ type routingPicker struct {
 	panicking bool        // they include those who were ejected
 	ejector   *ejector    // nil if off
 	slowStart *slowStart  // nil if off
+	guarded   bool        // the endpoints have guards
 }
 
 func (p *routingPicker) Narrowed() []*Endpoint { return p.endpoints }

@@ -19,6 +19,7 @@ const (
 	notFound    result = "not found"   // the server's own answer
 	unavailable result = "unavailable" // the server's own answer, or no answer
 	nobody      result = "nobody to call"
+	limited     result = "nobody may be called"
 	tooLate     result = "deadline"
 	canceled    result = "canceled"
 )

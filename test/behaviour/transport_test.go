@@ -60,6 +60,8 @@ func resultOf(err error) result {
 	switch {
 	case err == nil:
 		return answered
+	case errors.Is(err, lb.ErrLimited):
+		return limited
 	case errors.Is(err, lb.ErrNoEndpoint):
 		return nobody
 	case errors.Is(err, errNotFound), status.Code(err) == codes.NotFound:
