@@ -34,6 +34,13 @@
 // Calls made with a context of [lb.Pin] keep to one copy while it is there;
 // [EndpointOf] tells which copy answered.
 //
+// # Deadlines
+//
+// What is left until the deadline of a request's context is sent along, in
+// [DeadlineHeader], and becomes the deadline of the context that the handler gets
+// from [Serve] or [DeadlineHandler]. A chain of services thus stops to work when the
+// first caller gave up, as it does over gRPC.
+//
 // # Serving
 //
 // [Serve] runs an [http.Server] through its life: serve, register, and on the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 
@@ -154,6 +155,14 @@ func (t *try) outgoing(ctx context.Context, ep *lb.Endpoint, body *attempt) *htt
 		out.Host = t.service.options.host(t.service.key.service)
 	}
 	out.GetBody = t.req.GetBody
+	if _, limited := t.req.Context().Deadline(); limited {
+		// Not that of the try, which leaves the body alone.
+		out.Header = maps.Clone(out.Header)
+		if out.Header == nil {
+			out.Header = http.Header{}
+		}
+		SendDeadline(t.req.Context(), out.Header)
+	}
 	if body != nil {
 		out.Body = body
 	}

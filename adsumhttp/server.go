@@ -20,7 +20,8 @@ import (
 // TLS and names no "http" or "https" endpoint gets the latter, so that nobody
 // calls it in clear.
 //
-// From the withdrawal on, every answer asks the caller to give up its
+// Requests end when their callers no longer wait; see [DeadlineHandler]. From the
+// withdrawal on, every answer asks the caller to give up its
 // connection. For this Serve wraps srv.Handler; set it before.
 //
 // Connections that were hijacked, such as WebSockets, are not waited for; see
@@ -51,6 +52,7 @@ func newServer(srv *http.Server, listener net.Listener) *server {
 	if next == nil {
 		next = http.DefaultServeMux
 	}
+	next = DeadlineHandler(next, 0)
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.leaving.Load() {
 			// Closes the connection after this answer in HTTP/1, and

@@ -126,7 +126,7 @@ func dialGRPC(t *testing.T, dir *adsum.Directory, m manner) caller {
 // HTTP: a GET may be sent twice, a POST may not.
 
 func serveHTTP(l net.Listener, s *server) (stop func()) {
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := &http.Server{Handler: adsumhttp.DeadlineHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch s.handle(r.Context()) {
 		case answered:
 			_, _ = io.WriteString(w, s.addr)
@@ -135,7 +135,7 @@ func serveHTTP(l net.Listener, s *server) (stop func()) {
 		default:
 			http.Error(w, "unavailable", http.StatusServiceUnavailable)
 		}
-	})}
+	}), 0)}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	return func() {
@@ -229,8 +229,12 @@ func kitFactory(instance string) (endpoint.Endpoint, io.Closer, error) {
 		}
 		return addr, err
 	}
-	get := kithttp.NewClient(http.MethodGet, target, noBody, decode, kithttp.SetClient(client)).Endpoint()
-	post := kithttp.NewClient(http.MethodPost, target, noBody, decode, kithttp.SetClient(client)).Endpoint()
+	deadline := kithttp.ClientBefore(func(ctx context.Context, req *http.Request) context.Context {
+		adsumhttp.SendDeadline(ctx, req.Header)
+		return ctx
+	})
+	get := kithttp.NewClient(http.MethodGet, target, noBody, decode, kithttp.SetClient(client), deadline).Endpoint()
+	post := kithttp.NewClient(http.MethodPost, target, noBody, decode, kithttp.SetClient(client), deadline).Endpoint()
 	return func(ctx context.Context, method any) (any, error) {
 		if method == http.MethodGet {
 			return get(ctx, nil)
