@@ -18,7 +18,7 @@ import (
 const (
 	// startTimeout is how long a server may take until it serves. It is far
 	// more than any needs (a cold JVM: 8 s), for machines under load.
-	startTimeout = 90 * time.Second
+	startTimeout = 3 * time.Minute
 	// probeInterval is the pause between two looks at a starting server.
 	probeInterval = 10 * time.Millisecond
 	// probeTimeout bounds one look. It is longer than the 500 ms after which
