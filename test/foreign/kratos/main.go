@@ -1,5 +1,5 @@
 // Command kratos is a program that knows nothing of adsum: it finds and
-// registers servers by Kratos' own Consul registry.
+// registers servers by Kratos' own registries of Consul and ZooKeeper.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-const usage = `kratos watch AGENT SERVICE             print every list of endpoints until the input ends
-kratos register AGENT SERVICE ADDR     keep the gRPC server at ADDR registered until the input ends`
+const usage = `kratos watch consul|zk HOST:PORT SERVICE             print every list of endpoints until the input ends
+kratos register consul|zk HOST:PORT SERVICE ADDR     keep the gRPC server at ADDR registered until the input ends`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -28,25 +28,45 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) < 3 {
+	if len(args) < 4 {
 		return errors.New(usage)
 	}
 	log.SetLogger(log.NewStdLogger(os.Stderr)) // the output is for results
-	client, err := api.NewClient(&api.Config{Address: args[1]})
+	r, err := open(args[1], args[2])
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r := consul.New(client, consul.WithHealthCheckInterval(1))
 	switch {
-	case args[0] == "watch" && len(args) == 3:
+	case args[0] == "watch" && len(args) == 4:
 		go untilInputEnds(cancel)
-		return watch(ctx, r, args[2])
-	case args[0] == "register" && len(args) == 4:
-		return register(ctx, r, args[2], args[3])
+		return r.watch(ctx, args[3])
+	case args[0] == "register" && len(args) == 5:
+		return register(ctx, r, args[3], args[4])
 	}
 	return errors.New(usage)
+}
+
+// kratosRegistry is one of Kratos' registries.
+type kratosRegistry struct {
+	registry.Registrar
+	watch func(ctx context.Context, service string) error
+}
+
+func open(product, addr string) (*kratosRegistry, error) {
+	switch product {
+	case "consul":
+		client, err := api.NewClient(&api.Config{Address: addr})
+		if err != nil {
+			return nil, err
+		}
+		r := consul.New(client, consul.WithHealthCheckInterval(1))
+		return &kratosRegistry{r, func(ctx context.Context, service string) error { return watch(ctx, r, service) }}, nil
+	case "zk":
+		return openZooKeeper(addr)
+	}
+	return nil, errors.New(usage)
 }
 
 func untilInputEnds(then func()) {
@@ -67,13 +87,17 @@ func watch(ctx context.Context, r registry.Discovery, service string) error {
 		if err != nil {
 			return err
 		}
-		var endpoints []string
-		for _, in := range instances {
-			endpoints = append(endpoints, in.Endpoints...)
-		}
-		slices.Sort(endpoints)
-		fmt.Println(strings.Join(endpoints, " "))
+		fmt.Println(endpoints(instances))
 	}
+}
+
+func endpoints(instances []*registry.ServiceInstance) string {
+	var all []string
+	for _, in := range instances {
+		all = append(all, in.Endpoints...)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 func register(ctx context.Context, r registry.Registrar, service, addr string) error {
