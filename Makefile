@@ -1,7 +1,7 @@
 # Everything that a developer or a CI machine runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-unit test-servers test-real conformance lint fmt tidy tidy-check vuln \
+.PHONY: help test test-unit test-servers test-real conformance outages lint fmt tidy tidy-check vuln \
 	cross cross-ci fuzz bench bench-report bench-own generate release release-check ci clean
 
 # The modules are those of go.work. LOOSE are the others, which build with the
@@ -53,6 +53,9 @@ conformance: test-servers ## Run the conformance suite on every driver and write
 	$(step) "conformance" env ADSUM_CONFORMANCE_DIR=$(CURDIR)/bin/conformance \
 		go test -race -count=1 -p 1 -parallel 8 -timeout 30m -run 'TestConformance$$' $(SUITES)
 	$(step) "docs/conformance.md" go run ./test/conformance -reports bin/conformance
+
+outages: test-servers ## Kill, freeze, wipe and cut off each registry under calls, at the pace of production; some minutes
+	$(step) "outages" env ADSUM_PACE=own go test -race -count=1 -v -timeout 20m -run NoCallFails ./test/book
 
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	$(step) "fuzz targets" scripts/fuzz $(FUZZTIME)

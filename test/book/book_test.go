@@ -1,7 +1,7 @@
 //go:build unix
 
 // Package book_test runs the programs of examples/book, and the command, as
-// processes on a real etcd.
+// processes on real registries.
 package book_test
 
 import (
@@ -54,67 +54,102 @@ func buildAs(name, dir string, packages ...string) error {
 	return nil
 }
 
-// bookServer is one of the server programs, running.
-type bookServer struct {
+// process is one of the programs, running.
+type process struct {
 	*exec.Cmd
-	ended chan struct{}
+	asked         sync.Once
+	ended         chan struct{}
+	out           *watchedLog
+	endsAsItLikes bool // whatever its exit code
 }
 
 // startServer returns once the server is registered.
-func startServer(t *testing.T, registry, kind string) *bookServer {
+func startServer(t *testing.T, registry, kind string, args ...string) *process {
 	t.Helper()
-	log := &watchedLog{want: "INFO registered", found: make(chan struct{})}
-	cmd := exec.Command(filepath.Join(programs, "server-"+kind), "--registry", registry, "--listen", "127.0.0.1:0")
-	cmd.Stderr = log
+	args = append([]string{"--registry", registry, "--listen", "127.0.0.1:0"}, args...)
+	return startProgram(t, "INFO registered", "server-"+kind, args...)
+}
+
+// startProgram returns once the program has written the text to its log. The
+// end of the test is the program's, by SIGTERM.
+func startProgram(t *testing.T, ready, name string, args ...string) *process {
+	t.Helper()
+	log, out := newWatchedLog(), newWatchedLog()
+	cmd := exec.Command(filepath.Join(programs, name), args...)
+	cmd.Stdout, cmd.Stderr = out, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &bookServer{cmd, make(chan struct{})}
+	s := &process{Cmd: cmd, ended: make(chan struct{}), out: out}
 	go func() {
 		defer close(s.ended)
 		cmd.Wait()
 	}()
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		force := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
-		defer force.Stop()
-		<-s.ended
+		s.stop()
 		status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-		if !cmd.ProcessState.Success() && status.Signal() != syscall.SIGKILL { // a test may kill it
-			t.Errorf("server-%s: %v\n%s", kind, cmd.ProcessState, log)
+		if !s.endsAsItLikes && !cmd.ProcessState.Success() && status.Signal() != syscall.SIGKILL { // a test may kill it
+			t.Errorf("%s: %v\n%s", name, cmd.ProcessState, log)
 		}
 	})
-	select {
-	case <-log.found:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("server-%s did not register:\n%s", kind, log)
-	}
+	log.await(t, ready)
 	return s
 }
 
-// watchedLog tells when the wanted text was written.
-type watchedLog struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	want  string
-	found chan struct{}
+// ask asks the program to end, once: a second signal would cut its calls off.
+func (s *process) ask() { s.asked.Do(func() { s.Process.Signal(syscall.SIGTERM) }) }
+
+// stop asks the program to end and waits until it is gone.
+func (s *process) stop() {
+	s.ask()
+	force := time.AfterFunc(20*time.Second, func() { s.Process.Kill() })
+	defer force.Stop()
+	<-s.ended
 }
+
+// watchedLog keeps what is written and tells when there is more.
+type watchedLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // closed and replaced with every write
+}
+
+func newWatchedLog() *watchedLog { return &watchedLog{more: make(chan struct{})} }
 
 func (l *watchedLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := strings.Contains(l.text.String(), l.want)
-	l.text.Write(p)
-	if !before && strings.Contains(l.text.String(), l.want) {
-		close(l.found)
-	}
-	return len(p), nil
+	close(l.more)
+	l.more = make(chan struct{})
+	return l.text.Write(p)
+}
+
+func (l *watchedLog) read() (text string, more <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String(), l.more
 }
 
 func (l *watchedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	text, _ := l.read()
+	return text
+}
+
+// await waits until the text was written.
+func (l *watchedLog) await(t *testing.T, want string) {
+	t.Helper()
+	late := time.After(30 * time.Second)
+	for {
+		text, more := l.read()
+		if strings.Contains(text, want) {
+			return
+		}
+		select {
+		case <-more:
+		case <-late:
+			t.Fatalf("nothing says %q:\n%s", want, text)
+		}
+	}
 }
 
 // callers runs a client and returns the copies that answered its requests,

@@ -4,211 +4,179 @@ package book_test
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	"github.com/adsum-go/adsum"
-	"github.com/adsum-go/adsum/adsumgrpc"
-	"github.com/adsum-go/adsum/etcd"
-	"github.com/adsum-go/adsum/examples/book/bookpb"
-	"github.com/adsum-go/adsum/test/servers"
+	"github.com/adsum-go/adsum/adsumtest"
 )
 
-// recovery is how long after an outage everything may take to be as before:
-// the TTL of the servers, and some seconds.
-const recovery = adsum.DefaultTTL + 5*time.Second
+// paceVariable, when set to "own", makes the outages as long as issues of the
+// real world are, with the TTL and the timers that people run: make outages.
+const paceVariable = "ADSUM_PACE"
 
-// client calls a service in a loop, as four callers.
-type client struct {
-	t    *testing.T
-	dir  *adsum.Directory
-	view *adsum.View
-	call call
-	done sync.WaitGroup
-
-	mu     sync.Mutex
-	total  int
-	failed []error
+func chosenPace() pace {
+	if os.Getenv(paceVariable) == "own" {
+		return pace{ttl: adsum.DefaultTTL, freeze: 30 * time.Second, own: true}
+	}
+	return quick
 }
 
-// call makes one call; dial prepares for it, and tidies up at the end of the test.
-type (
-	call func(context.Context) error
-	dial func(*testing.T, *adsum.Directory) call
-)
-
-func startClient(t *testing.T, registryURL, cache string) *client {
-	t.Helper()
-	return startCalling(t, registryURL, "book", dialGRPC, adsum.WithCache(cache))
+// outage is a registry, copies of the book service and clients, to which bad
+// things happen.
+type outage struct {
+	t *testing.T
+	product
+	pace
+	limit   time.Duration // of everything
+	url     string
+	clients []*client
 }
 
-func startCalling(t *testing.T, registryURL, service string, dial dial, options ...adsum.DirectoryOption) *client {
-	t.Helper()
-	registry, err := etcd.Open(registryURL)
-	if err != nil {
-		t.Fatal(err)
+func newOutage(t *testing.T, p product, pace pace, addrs ...string) *outage {
+	o := &outage{t: t, product: p, pace: pace, url: p.url(pace, addrs...)}
+	detection, bounded := openURL(t, o.url).Capabilities().Detection(pace.ttl)
+	if !bounded {
+		t.Fatal("a crash would never show")
 	}
-	c := &client{t: t}
-	c.dir = adsum.NewDirectory(registry, append(options, adsum.WithLogger(slog.New(slog.DiscardHandler)))...)
-	t.Cleanup(func() {
-		c.dir.Close()
-		registry.Close()
-	})
-	if c.view, err = c.dir.Open(service); err != nil {
-		t.Fatal(err)
-	}
-	c.call = dial(t, c.dir)
-	ctx, stop := context.WithCancel(t.Context())
-	for range 4 {
-		c.done.Go(func() { c.loop(ctx) })
-	}
-	t.Cleanup(func() {
-		stop()
-		c.done.Wait()
-		c.view.Close()
-	})
+	o.limit = detection + 15*time.Second
+	return o
+}
+
+func (o *outage) copy(kind, url string) *process {
+	return startServer(o.t, url, kind, "--ttl", o.ttl.String())
+}
+
+func (o *outage) client(name, url, cache string) *client {
+	c := startClient(o.t, name, url, cache)
+	o.clients = append(o.clients, c)
 	return c
 }
 
-func dialGRPC(t *testing.T, dir *adsum.Directory) call {
-	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
+// report tells what came of one thing that happened.
+func (o *outage) report(what, measured string, args ...any) {
+	o.t.Helper()
+	calls := 0
+	for _, c := range o.clients {
+		calls += c.report(what)
 	}
-	t.Cleanup(func() { conn.Close() })
-	books := bookpb.NewBookServiceClient(conn)
-	return func(ctx context.Context) error {
-		_, err := books.GetBookInfo(ctx, &bookpb.BookInfoParams{BookId: 1})
-		return err
-	}
+	o.t.Logf("%-9s | %-28s | %5d calls | "+measured, append([]any{o.name, what, calls}, args...)...)
 }
 
-func (c *client) loop(ctx context.Context) {
-	pause := time.NewTicker(5 * time.Millisecond)
-	defer pause.Stop()
-	for ctx.Err() == nil {
-		calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		err := c.call(calling)
-		cancel()
-		c.mu.Lock()
-		c.total++
-		if err != nil {
-			c.failed = append(c.failed, fmt.Errorf("%s: %w", time.Now().Format("05.000"), err))
-		}
-		c.mu.Unlock()
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
+// finish ends the clients, and then all the copies at once.
+func (o *outage) finish(copies ...*process) {
+	var all sync.WaitGroup
+	for _, c := range o.clients {
+		all.Go(c.end)
 	}
-}
-
-// report fails the test if a call failed since the last report.
-func (c *client) report(after string) {
-	c.t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t.Logf("%s: %d calls, %d failed", after, c.total, len(c.failed))
-	if c.total == 0 {
-		c.t.Errorf("%s: no call was made", after)
-	}
-	if len(c.failed) > 0 {
-		c.t.Errorf("%s: %d of %d calls failed, the first: %v", after, len(c.failed), c.total, c.failed[0])
-	}
-	c.total, c.failed = 0, nil
-}
-
-// await waits until the client sees so many copies, of a registry that
-// confirms them.
-func (c *client) await(copies int, limit time.Duration) time.Duration {
-	c.t.Helper()
-	began := time.Now()
-	timeout := time.After(limit)
-	for {
-		changed := c.view.Changed()
-		s := c.view.Snapshot()
-		if len(s.Instances) == copies && !s.Stale() {
-			return time.Since(began)
-		}
-		select {
-		case <-changed:
-		case <-timeout:
-			c.t.Fatalf("%d copies after %s, want %d; stale %v, last error %v", len(s.Instances), limit, copies, s.Stale(), s.Err)
-		}
+	all.Wait()
+	for _, s := range copies {
+		s.ask()
 	}
 }
 
 func TestNoCallFailsWhateverHappensToCopiesAndRegistry(t *testing.T) {
-	server := servers.StartEtcd(t, servers.EtcdOptions{})
-	url := "etcd://" + server.Addr() + "/services"
-	victim := startServer(t, url, "grpc")
-	leaver := startServer(t, url, "kit")
-	startServer(t, url, "grpc")
-	startServer(t, url, "kit")
-	cache := t.TempDir()
-	c := startClient(t, url, cache)
-	c.await(4, recovery)
+	onEachProduct(t, func(t *testing.T, p product) {
+		server := p.start(t, chosenPace())
+		o := newOutage(t, p, chosenPace(), server.Addr())
+		line := adsumtest.NewProxy(t, server.Addr()) // of one copy and one client
+		far := p.url(o.pace, line.Addr())
 
-	victim.Process.Signal(syscall.SIGKILL)
-	t.Logf("killed copy off the list after %s", c.await(3, recovery))
-	c.report("a copy killed by SIGKILL")
+		victim, leaver := o.copy("grpc", o.url), o.copy("kit", o.url)
+		stays, remote := o.copy("grpc", o.url), o.copy("kit", far)
+		defer o.finish(stays, remote)
+		cache := t.TempDir()
+		near, away := o.client("near", o.url, cache), o.client("behind the line", far, t.TempDir())
+		near.await(4, o.limit)
+		away.await(4, o.limit)
 
-	leaver.Process.Signal(syscall.SIGTERM)
-	t.Logf("stopped copy off the list after %s", c.await(2, recovery))
-	<-leaver.ended
-	c.report("a copy stopped by SIGTERM")
+		victim.Process.Signal(syscall.SIGKILL)
+		o.report("a copy killed", "off the list after %.1f s", near.await(3, o.limit).Seconds())
 
-	server.Freeze()
-	frozen := time.After(30 * time.Second)
-	late := startClient(t, url, cache)
-	<-frozen
-	c.report("etcd frozen for 30 s")
-	late.report("etcd frozen before the client started")
-	server.Thaw()
-	t.Logf("confirmed %s after the freeze", c.await(2, recovery))
-	c.report("etcd going on")
-	late.report("etcd going on, client started from disk")
+		leaver.ask()
+		gone := near.await(2, o.limit).Seconds()
+		<-leaver.ended
+		o.report("a copy stopped", "off the list after %.1f s", gone)
 
-	server.Wipe()
+		server.Freeze()
+		thaw := time.After(o.freeze)
+		late := o.client("started while frozen", o.url, cache)
+		noticed := near.awaitState("the freeze", o.limit, (*adsum.Snapshot).Stale).Seconds()
+		<-thaw
+		o.report("registry frozen", "for %s, stale after %.1f s", o.freeze, noticed)
+		server.Thaw()
+		o.measure("registry thawed", 2, near, away, late)
+
+		server.Wipe()
+		o.measure("killed, restarted empty", 2, near, away, late)
+
+		line.Hang()
+		cut := time.Now()
+		gone = near.await(1, o.limit).Seconds()
+		away.awaitState("the cut", o.limit, (*adsum.Snapshot).Stale)
+		o.report("copy and client cut off", "for %.1f s, off others' lists after %.1f s", time.Since(cut).Seconds(), gone)
+		line.Resume()
+		o.measure("line mended", 2, near, away, late)
+	})
+}
+
+func TestNoCallFailsWhenTheLeaderOfSeveralServersIsKilled(t *testing.T) {
+	onEachProduct(t, func(t *testing.T, p product) {
+		servers := p.startSeveral(t, chosenPace())
+		o := newOutage(t, p, chosenPace(), servers.addrs...)
+		one, two := o.copy("grpc", o.url), o.copy("kit", o.url)
+		c := o.client("client", o.url, t.TempDir())
+		c.await(2, o.limit)
+		if err := servers.lose(); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		three := o.copy("grpc", o.url)
+		defer o.finish(one, two, three)
+		registered := time.Since(began)
+		c.await(3, o.limit)
+		seen := time.Since(began)
+		<-time.After(o.ttl) // what was not renewed shows by then
+		c.await(3, o.limit)
+		o.report("leader killed", "another copy registered after %.1f s, seen after %.1f s", registered.Seconds(), seen.Seconds())
+	})
+}
+
+// measure tells when the copies are registered again and when all clients have
+// seen it.
+func (o *outage) measure(what string, copies int, clients ...*client) {
+	o.t.Helper()
 	began := time.Now()
-	registered(t, url, 2)
-	t.Logf("registered again %s after etcd came back empty", time.Since(began))
-	c.await(2, recovery)
-	late.await(2, recovery)
-	c.report("etcd killed and restarted empty")
-	late.report("etcd killed and restarted empty, client started from disk")
+	o.registered(copies)
+	registered := time.Since(began)
+	for _, c := range clients {
+		c.await(copies, o.limit)
+	}
+	o.report(what, "registered after %.1f s, seen after %.1f s", registered.Seconds(), time.Since(began).Seconds())
 }
 
 // registered waits until the registry itself, asked by a client of its own,
-// holds so many copies.
-func registered(t *testing.T, url string, copies int) {
-	t.Helper()
-	registry, err := etcd.Open(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer registry.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), recovery)
+// holds so many copies that may be called.
+func (o *outage) registered(copies int) {
+	o.t.Helper()
+	registry := openURL(o.t, o.url)
+	ctx, cancel := context.WithTimeout(o.t.Context(), o.limit)
 	defer cancel()
-	enough := false
-	for !enough {
+	var err error
+	for enough := false; !enough; {
 		asked, done := context.WithCancel(ctx)
 		err = registry.Watch(asked, "book", func(l adsum.Listing) {
-			if len(l.Instances) == copies {
+			if len((&adsum.Snapshot{Instances: l.Instances}).Select("", true)) == copies {
 				enough = true
 				done()
 			}
 		})
 		done()
 		if ctx.Err() != nil {
-			t.Fatalf("not registered again within %s: %v", recovery, err)
+			o.t.Fatalf("not registered again within %s: %v", o.limit, err)
 		}
 	}
 }

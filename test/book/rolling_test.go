@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,14 +38,14 @@ func TestARollingRestartOfAllCopiesFailsNoCall(t *testing.T) {
 			t.Parallel()
 			const copies = 3
 			registry := "etcd://" + etcd.Addr() + "/" + transport.kind
-			var running []*bookServer
+			var running []*process
 			for range copies {
 				running = append(running, startServer(t, registry, transport.kind))
 			}
 			c := startCalling(t, registry, transport.service, transport.dial)
 			c.await(copies, recovery)
 			for _, old := range running {
-				old.Process.Signal(syscall.SIGTERM)
+				old.ask()
 				<-old.ended
 				startServer(t, registry, transport.kind)
 				c.await(copies, recovery)
