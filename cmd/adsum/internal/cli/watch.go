@@ -67,7 +67,7 @@ func runWatch(ctx context.Context, opts *watchOptions) error {
 	}
 	defer view.Close()
 	admin.Directory(dir)
-	opts.Notef("watching %q in %s", opts.Service, registry.Capabilities().Registry)
+	opts.noteDelay(opts.Service, registry.Capabilities())
 	if err := opts.firstAnswer(ctx, registry, view); err != nil {
 		return err
 	}
@@ -80,6 +80,17 @@ func runWatch(ctx context.Context, opts *watchOptions) error {
 		wasStale = change.Snapshot.Stale()
 	}
 	return nil
+}
+
+// slowRegistry is the delay of changes that a person who watches should know.
+const slowRegistry = 5 * time.Second
+
+// noteDelay tells what is watched where, and how late that registry may be.
+func (f *Factory) noteDelay(service string, c adsum.Capabilities) {
+	f.Notef("watching %q in %s", service, c.Registry)
+	if c.Propagation > slowRegistry {
+		f.Notef("in that registry a change may take up to %s to show", c.Propagation.Round(time.Second))
+	}
 }
 
 // changeEvent is one line of -o jsonl.
