@@ -80,7 +80,10 @@ func New(opts ...Option) (*Telemetry, error) {
 			return nil, err
 		}
 	}
-	return t, t.observe(meter)
+	if err := t.observe(meter); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // observe makes what is read when it is collected.
