@@ -22,6 +22,7 @@ type call struct {
 	trailer metadata.MD // of the last try that failed
 	beside  bool        // the second of two that run at once
 	limited error       // why nobody could be called for now
+	pace    *pace       // of a stream
 }
 
 type callKey struct{}

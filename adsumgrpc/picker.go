@@ -38,13 +38,16 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	}
 	l := picked.Endpoint.Attached().(*link)
 	allowed := allowance(ctx)
+	latency := c.timing()
 	return balancer.PickResult{
 		SubConn: l.conn,
 		Done: func(done balancer.DoneInfo) {
 			if done.Err != nil {
 				c.failed(done.Trailer)
 			}
-			picked.Done(outcome(ctx, done, allowed))
+			o := outcome(ctx, done, allowed)
+			o.Latency = latency()
+			picked.Done(o)
 		},
 	}, nil
 }

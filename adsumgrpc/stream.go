@@ -17,9 +17,17 @@ import (
 // send again, the stream is opened again until its first message arrives.
 func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	c := s.newCall(ctx, method)
+	c.pace = &pace{untold: desc.ClientStreams}
 	end := s.begin(ctx, c, conn, method)
-	first, err := open(c, desc, conn, method, end.opening(opts)...)
-	c.report(opts)
+	openOnce := func() (grpc.ClientStream, error) {
+		stream, err := open(c, desc, conn, method, end.opening(opts)...)
+		c.report(opts)
+		if err != nil {
+			return nil, err
+		}
+		return c.watched(stream), nil
+	}
+	first, err := openOnce()
 	if err != nil {
 		err = c.unwrapping(s.explain(conn, err))
 		end.release(err)
@@ -29,14 +37,7 @@ func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc
 	if desc.ClientStreams || !c.Idempotent {
 		return first, nil
 	}
-	stream := &serverStream{
-		call: c, retry: s.retry, end: end,
-		open: func() (grpc.ClientStream, error) {
-			again, err := open(c, desc, conn, method, end.opening(opts)...)
-			c.report(opts)
-			return again, err
-		},
-	}
+	stream := &serverStream{call: c, retry: s.retry, end: end, open: openOnce}
 	// Timeouts would end the stream, not only its beginning.
 	stream.retry.PerTry, stream.retry.Timeout = 0, 0
 	stream.current.Store(&first)

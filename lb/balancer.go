@@ -244,11 +244,15 @@ func (b *Balancer) end(p Picked, outcome Outcome) {
 	}
 	if observer := b.view.Load().observer; observer != nil {
 		if p.start != untimed {
+			// A call may end long after the answer, so that its start and
+			// its latency do not tell the time.
+			now := b.env.Now()
+			b.env.saw(now)
 			if outcome.Latency == 0 {
-				outcome.Latency = max(b.env.Now()-p.start, 1)
+				outcome.Latency = max(now-p.start, 1)
 			}
-			b.env.saw(p.start + outcome.Latency)
 		}
+		outcome.Latency = max(outcome.Latency, 0)
 		if outcome.Load.Known && b.needs&Loads != 0 {
 			b.loaded(p.Endpoint, outcome.Load)
 		}

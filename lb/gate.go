@@ -89,7 +89,9 @@ func (g *guard) leave(p pass, o Outcome, now time.Duration) {
 	if g.gradient != nil {
 		switch o.Result {
 		case Success:
-			g.gradient.Observe(now, o.Latency, n)
+			if o.Latency > 0 {
+				g.gradient.Observe(now, o.Latency, n)
+			}
 		case Failure:
 			g.gradient.Refuse(now)
 		}

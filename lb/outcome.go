@@ -12,7 +12,8 @@ type Outcome struct {
 	// Latency is how long the endpoint took to answer. If zero, and the
 	// policy needs it, the balancer fills in the time from Pick to Done, 1 ns
 	// at least; a transport whose calls last longer than the answer takes,
-	// such as streams, fills it in itself.
+	// such as streams, fills it in itself. Negative says that it depended on
+	// the caller and tells nothing of the endpoint; a policy gets 0.
 	Latency time.Duration
 	// Deadline is how long the caller was willing to wait, 0 if not
 	// known. A failure may be counted as having taken that long.
