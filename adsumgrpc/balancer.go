@@ -1,6 +1,7 @@
 package adsumgrpc
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -22,7 +23,9 @@ type balancerBuilder struct{}
 func (balancerBuilder) Name() string { return BalancerName }
 
 func (balancerBuilder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) balancer.Balancer {
-	return &channel{cc: cc, secure: secure(opts)}
+	c := &channel{cc: cc, secure: secure(opts), probing: make(chan struct{}, probesMost)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
 }
 
 // secure tells whether connections are made with transport security.
@@ -50,6 +53,11 @@ type channel struct {
 	links  []*link      // of the engine's endpoints
 	round  uint64       // of reconcile
 
+	asks    bool          // the policy goes by what servers tell of their load
+	probing chan struct{} // holds as many as there are probes under way
+	ctx     context.Context
+	cancel  context.CancelFunc // ends probes
+
 	mu       sync.Mutex // orders what is published; taken after the engine's locks, never before
 	paused   bool       // links are being made: do not publish before that is done
 	closed   bool
@@ -69,10 +77,12 @@ func (c *channel) UpdateClientConnState(s balancer.ClientConnState) error {
 		return err
 	}
 	if c.engine == nil {
+		c.asks = wantsLoads(f.settings.policy)
 		c.engine = lb.New(f.settings.policy, lb.Options{
 			Protocols:      c.protocols(),
 			TrackReachable: true,
 			OnChange:       c.publish,
+			Probe:          c.probe,
 			Inspector:      f.settings.inspector,
 			Transport:      "grpc",
 		})
@@ -143,6 +153,7 @@ func (c *channel) ExitIdle() {}
 // Close ends all links. Calls that run on them end in their own time.
 func (c *channel) Close() {
 	c.update(func() { c.closed = true })
+	c.cancel()
 	if c.engine != nil {
 		c.leave()
 		c.engine.Close()

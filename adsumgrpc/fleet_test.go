@@ -126,7 +126,22 @@ func (f *fleet) startOn(addr string, opts []grpc.ServerOption, change ...func(*a
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	c := &copy{t: f.t, name: listener.Addr().String(), server: grpc.NewServer(opts...), health: health.NewServer(), registry: f.registry.Client(), arrived: make(chan struct{}, 1)}
+	return f.run(listener, grpc.NewServer(opts...), change...)
+}
+
+// serving starts a copy with a server of the test's own.
+func (f *fleet) serving(srv *grpc.Server) *copy {
+	f.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return f.run(listener, srv)
+}
+
+func (f *fleet) run(listener net.Listener, srv *grpc.Server, change ...func(*adsum.Instance)) *copy {
+	f.t.Helper()
+	c := &copy{t: f.t, name: listener.Addr().String(), server: srv, health: health.NewServer(), registry: f.registry.Client(), arrived: make(chan struct{}, 1)}
 	echopb.RegisterEchoServer(c.server, c)
 	healthpb.RegisterHealthServer(c.server, c.health)
 	c.served.Go(func() { c.server.Serve(listener) })
@@ -134,6 +149,7 @@ func (f *fleet) startOn(addr string, opts []grpc.ServerOption, change ...func(*a
 	for _, change := range change {
 		change(&in)
 	}
+	var err error
 	c.registration, err = adsum.Register(c.registry, in, adsum.WithLogger(quiet))
 	if err == nil {
 		_, err = c.registration.Wait(soon(f.t), func(s adsum.RegistrationState) bool { return s.Registered })

@@ -2,7 +2,9 @@ package adsumgrpc
 
 import (
 	"fmt"
+	"sync/atomic"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/attributes"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/connectivity"
@@ -22,6 +24,9 @@ type link struct {
 	phase    phase
 	callable bool // and therefore counted
 	closed   bool
+
+	caller  atomic.Pointer[grpc.ClientConnInterface] // to ask for the load; nil if that is of no use
+	release func()                                   // of caller
 }
 
 // phase is how far a link is.
@@ -62,6 +67,7 @@ func (l *link) changed(s balancer.SubConnState) {
 	if l.closed {
 		return
 	}
+	l.listen(s.ConnectivityState == connectivity.Ready)
 	switch s.ConnectivityState {
 	case connectivity.Ready:
 		l.move(connected)
@@ -143,6 +149,7 @@ func (l *link) close() {
 	l.count(func() { l.callable = false })
 	l.channel.engine.SetReachable(l.endpoint, false)
 	if l.conn != nil {
+		l.listen(false)
 		l.conn.Shutdown()
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // outcome tells the policy how a call ended.
 func outcome(ctx context.Context, done balancer.DoneInfo, allowed time.Duration) lb.Outcome {
-	return lb.Outcome{Result: result(ctx, done), Deadline: allowed}
+	return lb.Outcome{Result: result(ctx, done), Deadline: allowed, Load: loadOf(done.Trailer)}
 }
 
 // result says how far the endpoint is to blame.

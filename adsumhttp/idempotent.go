@@ -34,9 +34,16 @@ const maxRetryAfter = time.Second
 // retryAfter is for how long the server asks to be left alone, 0 if it does
 // not, or names a date instead.
 func retryAfter(resp *http.Response) time.Duration {
+	if ms, err := strconv.ParseUint(resp.Header.Get(retryAfterMs), 10, 32); err == nil {
+		return time.Duration(ms) * time.Millisecond
+	}
 	seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 32)
 	if err != nil {
 		return 0
 	}
 	return time.Duration(seconds) * time.Second
 }
+
+// retryAfterMs is the header of a server that tells it in milliseconds, beside
+// Retry-After, which has whole seconds.
+const retryAfterMs = "Retry-After-Ms"

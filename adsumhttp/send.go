@@ -106,6 +106,7 @@ func (t *try) do(ctx context.Context, call *lb.Call) error {
 		picked.Done(outcome)
 		return err
 	}
+	outcome.Load = loadOf(resp.Header)
 	if resp.StatusCode >= 500 {
 		outcome.Result = lb.Failure
 	}

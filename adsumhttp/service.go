@@ -24,6 +24,10 @@ type service struct {
 	leave    func()     // the client
 	http     *http.Transport
 
+	probing chan struct{} // holds as many as there are probes under way
+	ctx     context.Context
+	cancel  context.CancelFunc // ends probes
+
 	known   atomic.Bool // whether the balancer had a snapshot that says something
 	done    chan struct{}
 	running sync.WaitGroup
@@ -40,13 +44,15 @@ func newService(k key, view *adsum.View, options *options) *service {
 		protocols = []string{"http", "https"}
 	}
 	s := &service{
-		key:      k,
-		options:  options,
-		view:     view,
-		balancer: lb.New(options.policy, lb.Options{Protocols: protocols, Inspector: options.inspector, Transport: k.scheme}),
-		http:     options.http.Clone(),
-		done:     make(chan struct{}),
+		key:     k,
+		options: options,
+		view:    view,
+		http:    options.http.Clone(),
+		probing: make(chan struct{}, probesMost),
+		done:    make(chan struct{}),
 	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.balancer = lb.New(options.policy, lb.Options{Protocols: protocols, Inspector: options.inspector, Transport: k.scheme, Probe: s.probe})
 	switch {
 	case options.tls != nil:
 		s.http.TLSClientConfig = options.tls.Clone()
@@ -98,6 +104,7 @@ func (s *service) close() {
 	s.running.Wait()
 	s.view.Close()
 	s.leave()
+	s.cancel()
 	s.balancer.Close()
 	s.http.CloseIdleConnections()
 }

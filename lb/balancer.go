@@ -38,10 +38,11 @@ type Options struct {
 	// Transport says there who calls, such as "grpc".
 	Transport string
 	// Probe asks an endpoint for its load and hands the answer to
-	// [Balancer.Loaded]. It is called from [Balancer.Pick]: it must not wait,
-	// and may leave out what would be too many. Without it policies do with
-	// the loads that come with answers.
-	Probe func(*Endpoint)
+	// [Balancer.Loaded]. It is called from [Balancer.Pick]: it must not wait.
+	// It reports false where it does not ask: because the endpoint does not
+	// answer such questions, or there are too many already. Without probes
+	// policies do with the loads that come with answers.
+	Probe func(*Endpoint) bool
 	// Rand is the source of random bits, safe for concurrent use, and Now
 	// the monotonic clock; for simulations.
 	Rand func() uint64

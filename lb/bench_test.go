@@ -60,7 +60,7 @@ func BenchmarkPickByLoad(b *testing.B) {
 	for _, policy := range told() {
 		for _, n := range sizes {
 			b.Run(fmt.Sprintf("policy=%s/n=%d", policy.Name(), n), func(b *testing.B) {
-				balancer := lb.New(policy, lb.Options{Probe: func(*lb.Endpoint) {}})
+				balancer := lb.New(policy, lb.Options{Probe: func(*lb.Endpoint) bool { return true }})
 				balancer.Update(snapshot(1, instances(n)...))
 				load := lb.Load{Known: true, InFlight: 3, Service: time.Millisecond}
 				b.ReportAllocs()

@@ -75,7 +75,7 @@ func (p *c3Picker) pick(call *Call, trace *Trace) *Endpoint {
 
 func (p *c3Picker) score(i int, now tick, limit float64) float64 {
 	ep := p.endpoints[i]
-	queue, service := p.queue(i)+1, ep.reported.service()
+	queue, service := p.queue(i)+1, p.service(ep)
 	score := max(ep.latency.at(now)-service, 0) + queue*queue*queue*service
 	if failing := ep.failing.at(now); failing > limit {
 		score += 1e18

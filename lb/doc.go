@@ -18,7 +18,8 @@
 //
 // A [Policy] is a rule; [Policies] lists those of this package. [RoundRobin] is
 // what users expect to see; [PeakEWMA] sends fewer calls to slow and failing
-// endpoints; [Weighted] keeps to fixed shares; [RingHash], [Maglev],
+// endpoints; [C3] and [Prequal] go by what servers tell of their load; [Weighted]
+// keeps to fixed shares; [RingHash], [Maglev],
 // [Rendezvous] and [BoundedLoad] keep the calls of one key together.
 //
 // Adding one takes a type with two methods: Name, and Build, which makes a

@@ -353,13 +353,14 @@ func TestPrequalAsksThreeForEveryCallAndBelievesThem(t *testing.T) {
 	asked := map[string]int{}
 	b = lb.New(lb.Prequal, lb.Options{
 		Window: -1, Rand: seeded(1), Now: func() time.Duration { return now },
-		Probe: func(ep *lb.Endpoint) {
+		Probe: func(ep *lb.Endpoint) bool {
 			asked[ep.ID()]++
 			load := lb.Load{Known: true, InFlight: 3, Service: 10 * time.Millisecond}
 			if ep.ID() == "copy-00003" {
 				load.Service = 50 * time.Millisecond
 			}
 			b.Loaded(ep, load)
+			return true
 		},
 	})
 	b.Update(snapshot(1, instances(10)...))

@@ -93,7 +93,7 @@ type Needer interface{ Needs() Signals }
 type Env struct {
 	random   func() uint64        // nil for the runtime's
 	now      func() time.Duration // nil for the time since base
-	probe    func(*Endpoint)      // nil if the transport cannot
+	probe    func(*Endpoint) bool // nil if the transport cannot
 	base     time.Time
 	rebuild  func()
 	rebuilds atomic.Bool // one is on its way
@@ -128,17 +128,9 @@ func (e *Env) Now() time.Duration {
 // policy asks for it ([TotalInFlight]); otherwise 0.
 func (e *Env) InFlight() int64 { return e.inflight.Load() }
 
-// Probes reports whether endpoints can be asked for their load by
-// [Env.Probe].
-func (e *Env) Probes() bool { return e.probe != nil }
-
-// Probe asks an endpoint for its load, if the transport can. It does not wait
-// for the answer, which goes to [LoadObserver.Loaded], if there is one.
-func (e *Env) Probe(ep *Endpoint) {
-	if e.probe != nil {
-		e.probe(ep)
-	}
-}
+// Probe asks an endpoint for its load, and reports whether it did. It does not
+// wait for the answer, which goes to [LoadObserver.Loaded], if there is one.
+func (e *Env) Probe(ep *Endpoint) bool { return e.probe != nil && e.probe(ep) }
 
 // index returns one of n at random; n must be positive.
 func (e *Env) index(n int) int {

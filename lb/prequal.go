@@ -42,7 +42,8 @@ const (
 
 type prequalPicker struct {
 	toldPicker
-	hot atomic.Uint64 // the most calls of a cold one, a float64
+	hot     atomic.Uint64 // the most calls of a cold one, a float64
+	probing atomic.Bool   // the last call asked for loads
 }
 
 // candidate is an entry of the pool with what is to be expected of it.
@@ -71,12 +72,16 @@ func (p *prequalPicker) Explain(call *Call, t *Trace) *Endpoint { return p.pick(
 
 // pick tells trace how, unless that is nil.
 func (p *prequalPicker) pick(call *Call, trace *Trace) *Endpoint {
-	random, probes, dry := p.env.Rand(), p.env.Probes(), trace != nil && trace.Dry()
-	switch {
-	case len(p.endpoints) == 1 || !probes && p.explores(random):
+	random, dry := p.env.Rand(), trace != nil && trace.Dry()
+	if len(p.endpoints) == 1 {
 		return p.unheard(trace)
-	case probes && !dry:
-		p.probe()
+	}
+	probes := p.probing.Load()
+	if !dry {
+		probes = p.probe()
+	}
+	if !probes && p.explores(random) {
+		return p.unheard(trace)
 	}
 	now := p.env.lately()
 	best, worst, oldest, known := p.look(now, random, probes, trace)
@@ -101,12 +106,16 @@ func (p *prequalPicker) pick(call *Call, trace *Trace) *Endpoint {
 	return p.endpoints[best.index()]
 }
 
-// probe asks three for their load.
-func (p *prequalPicker) probe() {
+// probe asks three for their load, and reports whether one of them is asked.
+func (p *prequalPicker) probe() bool {
 	a, b := p.two()
-	p.env.Probe(a)
-	p.env.Probe(b)
-	p.env.Probe(p.endpoints[p.env.index(len(p.endpoints))])
+	first, second := p.env.Probe(a), p.env.Probe(b)
+	third := p.env.Probe(p.endpoints[p.env.index(len(p.endpoints))])
+	probes := first || second || third
+	if p.probing.Load() != probes {
+		p.probing.Store(probes)
+	}
+	return probes
 }
 
 // look goes through the pool, beginning anywhere, so that among equals everybody
@@ -123,7 +132,7 @@ func (p *prequalPicker) look(now tick, random uint64, probes bool, trace *Trace)
 			continue
 		}
 		ep, queue := p.endpoints[e.index()], p.queue(e.index())
-		c := candidate{slot: s, entry: e, latency: (queue + 1) * ep.reported.service()}
+		c := candidate{slot: s, entry: e, latency: (queue + 1) * p.service(ep)}
 		if queue > hot {
 			c.rank, c.queue = 1, queue
 		}

@@ -53,6 +53,15 @@ const slower = 2 // than usual
 // waited.
 func (p *toldPicker) failingAbove() float64 { return farSlower * p.usualLatency() }
 
+// service is how long a call takes there; one that could not tell yet takes as
+// long as the median from here.
+func (p *toldPicker) service(ep *Endpoint) float64 {
+	if s := ep.reported.service(); s > 0 {
+		return s
+	}
+	return max(p.usualLatency(), 1)
+}
+
 // queue is how many calls an endpoint has in relation to its weight.
 func (p *toldPicker) queue(i int) float64 {
 	ep := p.endpoints[i]

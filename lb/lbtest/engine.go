@@ -75,12 +75,13 @@ func (e *engine) Pick(call *lb.Call) (int, func(Answer), error) {
 }
 
 // prober asks servers for their load; nil if they cannot be asked.
-func (e *engine) prober(s Setting) func(*lb.Endpoint) {
+func (e *engine) prober(s Setting) func(*lb.Endpoint) bool {
 	if s.Probe == nil {
 		return nil
 	}
-	return func(ep *lb.Endpoint) {
+	return func(ep *lb.Endpoint) bool {
 		s.Probe(e.numbers[ep.ID()], func(l Load) { e.balancer.Loaded(ep, l.told()) })
+		return true
 	}
 }
 
