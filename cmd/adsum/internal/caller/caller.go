@@ -48,6 +48,7 @@ type Config struct {
 	Service string
 	Policy  lb.Policy
 	Retry   lb.Retry
+	Hedge   *lb.Hedge // nil for none
 	// Key is what hashing policies go by; "" is none.
 	Key string
 	// Idempotent says that the call may be sent more than once, whatever

@@ -68,7 +68,7 @@ func (c *grpcCaller) dialOptions() []grpc.DialOption {
 	if c.TLS != nil {
 		secured = credentials.NewTLS(c.TLS)
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(secured), adsumgrpc.WithPolicy(c.Policy), adsumgrpc.WithRetry(c.Retry)}
+	options := []grpc.DialOption{grpc.WithTransportCredentials(secured), adsumgrpc.WithPolicy(c.Policy), adsumgrpc.WithRetry(c.Retry), adsumgrpc.WithHedge(c.Hedge)}
 	if c.ServerName != "" {
 		options = append(options, grpc.WithAuthority(c.ServerName))
 	}

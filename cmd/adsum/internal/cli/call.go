@@ -36,6 +36,7 @@ a copy to call, or was answered in time.`,
   adsum call book book.BookService/GetBookInfo -d '{"book_id":1}' -n 100 -c 10 --policy least_request
   adsum call book book.BookService/GetBookInfo -d @request.json --proto book.proto
   adsum call web /list -n 4 --policy round_robin
+  adsum call web /list -n 1000 -c 10 --hedge 0.99
   adsum call web /orders -d '{"book":1}' -H 'Authorization: Bearer …'`,
 		Args:              exactArgs(2),
 		ValidArgsFunction: f.completeService,

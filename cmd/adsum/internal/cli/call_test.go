@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -294,6 +295,26 @@ func TestCallIsTriedElsewhereOnlyWhereThatIsSafe(t *testing.T) {
 		}
 		if failed != step.failed {
 			t.Errorf("%s: %d failed, want %d: %+v", step.args, failed, step.failed, doc)
+		}
+	}
+}
+
+func TestACallThatTakesLongIsHedged(t *testing.T) {
+	b := newBench(t)
+	var served atomic.Int64
+	b.serveWeb(func(_ http.ResponseWriter, r *http.Request) {
+		if n := served.Add(1); n > 55 && n <= 60 { // latencies are known after a hundred calls, half of which come here
+			<-r.Context().Done()
+		}
+	})
+	b.serveWeb(func(http.ResponseWriter, *http.Request) {})
+	r := b.run("call", "web", "/", "-n", "140", "--policy", "round_robin", "--retries", "0", "--hedge", "0.99", "--timeout", "20s", "-o", "json")
+	if doc := r.callDocument(t); r.code != 0 || len(doc.Calls) != 140 || served.Load() < 60 {
+		t.Errorf("five of 140 calls got no answer from one of two copies: exit %d, %s, shares %+v", r.code, r.err, doc.Spread)
+	}
+	for _, wrong := range []string{"1", "-0.5", "nan"} {
+		if r := b.run("call", "web", "/", "--hedge", wrong); r.code != 1 || !strings.Contains(r.err, "--hedge") {
+			t.Errorf("--hedge %s: exit %d, %q", wrong, r.code, r.err)
 		}
 	}
 }

@@ -34,6 +34,7 @@ type callFlags struct {
 	Policy     string
 	Key        string
 	Retries    int
+	Hedge      float64
 	Idempotent bool
 	TLS        tlsFlags
 }
@@ -48,6 +49,7 @@ func (c *callFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&c.Policy, "policy", "", "how copies are chosen: "+strings.Join(policyNames(), ", ")+"\n(default peak_ewma, with ejection of copies that fail)")
 	flags.StringVar(&c.Key, "key", "", "what hashing policies choose by")
 	flags.IntVar(&c.Retries, "retries", 2, "further tries of a call that is safe to send again")
+	flags.Float64Var(&c.Hedge, "hedge", 0, "send a call that is safe to send again to a second copy once it takes longer than this share of them, such as 0.95; of more than a hundred calls (default: never)")
 	flags.BoolVar(&c.Idempotent, "idempotent", false, "it is safe to send again, whatever the method says")
 	c.TLS.add(flags)
 	_ = cmd.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions(policyNames(), cobra.ShellCompDirectiveNoFileComp))
@@ -74,6 +76,12 @@ func (c *callFlags) config(in io.Reader) (caller.Config, error) {
 		return config, usagef("--request %s: %s is no path, so this is gRPC; a path begins with /", c.Request, c.Target)
 	}
 	config.Retry = lb.Retry{Max: c.Retries + 1}
+	if c.Hedge != 0 {
+		if !(c.Hedge > 0 && c.Hedge < 1) {
+			return config, usagef("--hedge %g: a share of the calls, more than 0 and less than 1", c.Hedge)
+		}
+		config.Hedge = &lb.Hedge{Quantile: c.Hedge}
+	}
 	var err error
 	if config.Policy, err = c.policy(); err != nil {
 		return config, usagef("--policy: %w", err)
