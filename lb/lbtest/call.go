@@ -104,7 +104,7 @@ func (r *Run) answer(t *try, load *Load) {
 	r.hedges[c.client].Observe(r.now - c.since)
 	for _, lost := range c.tries {
 		if !lost.over {
-			r.end(lost, Answer{Result: lb.Ignored})
+			r.end(lost, Answer{Result: lb.Overtaken})
 		}
 	}
 	if c.since >= r.Warm {
