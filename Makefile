@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-unit test-servers test-real conformance outages lint fmt tidy tidy-check vuln \
-	cross cross-ci fuzz bench bench-report bench-own generate release release-check ci clean
+	cross cross-ci fuzz bench bench-report bench-own scenarios test-scenarios generate release release-check ci clean
 
 # The modules are those of go.work. LOOSE are the others, which build with the
 # workspace off, but for the programs that run as test servers.
@@ -66,6 +66,14 @@ bench: ## Run the engine beside its peers, and print tables of ratios; some minu
 bench-report: ## The same with more rounds, written to docs/performance.md; a quarter of an hour
 	@GOWORK=off go -C bench run ./table -long -write $(CURDIR)/docs/performance.md
 
+scenarios: ## Run the scenarios with our engine and its peers, and write docs/scenarios.md; a quarter of an hour
+	@rm -f bench/scenarios/results.json
+	@GOWORK=off go -C bench run ./processes -write scenarios/processes.json
+	@GOWORK=off go -C bench test -timeout 60m -count 1 -v -run NoRatio ./scenarios -write
+
+test-scenarios: ## Check that no ratio of docs/scenarios.md got worse
+	$(step) "scenarios" env GOWORK=off go -C bench test $(TESTFLAGS) ./...
+
 bench-own: ## Run the benchmarks of every module: BENCH=regexp COUNT=n, output ready for bin/benchstat
 	@go test -run '^$$' -bench '$(BENCH)' -count $(COUNT) $(UNIT)
 
@@ -117,11 +125,11 @@ release: bin/tools ## Tag VERSION in dependency order; shows what it would do un
 release-check: bin/tools ## Prove `go install …/cmd/adsum@VERSION` from a module proxy made of HEAD
 	$(step) "release check" bin/release -prove
 
-ci: ## What CI runs: lint, tests, fuzz targets, cross builds
+ci: ## What CI runs: lint, tests, scenarios, fuzz targets, cross builds
 	@scripts/step "ci" $(MAKE) --no-print-directory ci-steps
 
 .PHONY: ci-steps
-ci-steps: lint tidy-check test
+ci-steps: lint tidy-check test test-scenarios
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=10000x
 	@$(MAKE) --no-print-directory cross-ci release-check
 

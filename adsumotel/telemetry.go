@@ -80,10 +80,7 @@ func New(opts ...Option) (*Telemetry, error) {
 			return nil, err
 		}
 	}
-	if err := t.observe(meter); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return t, t.observe(meter)
 }
 
 // observe makes what is read when it is collected.

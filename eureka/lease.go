@@ -57,7 +57,6 @@ const attempts = 5
 // until it is there, and returns the claim with its incarnation. The caller has
 // the turn.
 func (l *lease) publish(ctx context.Context, in adsum.Instance, word adsum.Override) (adsum.Claim, error) {
-	l.r.words.keep(l.kept(), word) // also if the servers lose their memory meanwhile
 	for range attempts {
 		held, err := l.r.look(ctx, l.service, l.id)
 		if err != nil {
@@ -100,6 +99,7 @@ func (l *lease) publish(ctx context.Context, in adsum.Instance, word adsum.Overr
 // accept notes what was published.
 func (l *lease) accept(in adsum.Instance, word adsum.Override, dirty int64) {
 	l.in, l.word, l.asked, l.dirty = in.Clone(), word, false, dirty
+	l.r.words.keep(l.kept(), word)
 }
 
 // abandon gives up a lease that did not come about. What it may have written

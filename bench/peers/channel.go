@@ -3,17 +3,22 @@ package peers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	orca "github.com/cncf/xds/go/xds/data/orca/v3"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/experimental/stats"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/serviceconfig"
+
+	"github.com/adsum-go/adsum/lb"
+	"github.com/adsum-go/adsum/lb/lbtest"
 )
 
 // channel stands where a grpc.ClientConn stands: it gives a real gRPC balancer
@@ -29,6 +34,9 @@ type channel struct {
 	mu     sync.Mutex
 	events []func() // what connections have to say, in order
 
+	connections map[*connection]bool // that are not shut down
+	down        map[string]bool      // addresses that refuse connections
+
 	lists [2]resolver.State
 	turn  int
 }
@@ -39,7 +47,7 @@ func newChannel(policy, config string, n int) (*channel, error) {
 	if builder == nil {
 		return nil, fmt.Errorf("gRPC knows no balancer %q", policy)
 	}
-	c := &channel{}
+	c := &channel{connections: map[*connection]bool{}, down: map[string]bool{}}
 	if parser, ok := builder.(balancer.ConfigParser); ok {
 		parsed, err := parser.ParseConfig(json.RawMessage(config))
 		if err != nil {
@@ -48,14 +56,19 @@ func newChannel(policy, config string, n int) (*channel, error) {
 		c.config = parsed
 	}
 	for i, list := range addresses(n) {
-		for _, addr := range list {
-			a := resolver.Address{Addr: addr}
-			c.lists[i].Addresses = append(c.lists[i].Addresses, a)
-			c.lists[i].Endpoints = append(c.lists[i].Endpoints, resolver.Endpoint{Addresses: []resolver.Address{a}})
-		}
+		c.lists[i] = stateOf(list)
 	}
 	c.balancer = builder.Build(c, balancer.BuildOptions{})
 	return c, nil
+}
+
+func stateOf(addrs []string) (s resolver.State) {
+	for _, addr := range addrs {
+		a := resolver.Address{Addr: addr}
+		s.Addresses = append(s.Addresses, a)
+		s.Endpoints = append(s.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{a}})
+	}
+	return s
 }
 
 // update hands the current list to the balancer.
@@ -117,7 +130,23 @@ func (c *channel) later(deliver func()) {
 }
 
 func (c *channel) NewSubConn(addrs []resolver.Address, opts balancer.NewSubConnOptions) (balancer.SubConn, error) {
-	return &connection{channel: c, addr: addrs[0].Addr, listener: opts.StateListener}, nil
+	conn := &connection{channel: c, addr: addrs[0].Addr, listener: opts.StateListener}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connections[conn] = true
+	return conn, nil
+}
+
+func (c *channel) forget(conn *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.connections, conn)
+}
+
+func (c *channel) refuses(addr string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.down[addr]
 }
 
 func (c *channel) UpdateState(s balancer.State)          { c.picker.Store(&s.Picker) }
@@ -157,6 +186,49 @@ func (c *channel) Pick() (string, error) {
 	return picked.SubConn.(*connection).addr, nil
 }
 
+// Begin is [channel.Pick] for a call that lasts.
+func (c *channel) Begin() (string, func(lbtest.Answer), error) {
+	picked, err := c.pick(0)
+	if err != nil {
+		return "", nil, err
+	}
+	var done func(lbtest.Answer)
+	if picked.Done != nil {
+		done = func(a lbtest.Answer) {
+			info := balancer.DoneInfo{Err: failure(a), BytesSent: true, BytesReceived: a.Result == lb.Success}
+			if a.Load != nil {
+				info.ServerLoad = &orca.OrcaLoadReport{ApplicationUtilization: a.Load.Utilization, RpsFractional: a.Load.Rate}
+			}
+			picked.Done(info)
+		}
+	}
+	return picked.SubConn.(*connection).addr, done, nil
+}
+
+func (c *channel) List(addrs []string) {
+	c.lists[c.turn] = stateOf(addrs)
+	if err := c.connect(); err != nil {
+		panic(err)
+	}
+}
+
+// SetConnected breaks a connection, or ends its back-off.
+func (c *channel) SetConnected(addr string, can bool) {
+	c.mu.Lock()
+	c.down[addr] = !can
+	var told []*connection
+	for conn := range c.connections {
+		if conn.addr == addr {
+			told = append(told, conn)
+		}
+	}
+	c.mu.Unlock()
+	for _, conn := range told {
+		conn.say(conn.listener, connectivity.Idle)
+	}
+	c.settle()
+}
+
 func (c *channel) Replace() error {
 	c.turn ^= 1
 	return c.connect()
@@ -190,6 +262,10 @@ type connection struct {
 
 func (c *connection) Connect() {
 	c.say(c.listener, connectivity.Connecting)
+	if c.channel.refuses(c.addr) {
+		c.say(c.listener, connectivity.TransientFailure)
+		return
+	}
 	c.say(c.listener, connectivity.Ready)
 }
 
@@ -199,8 +275,19 @@ func (c *connection) RegisterHealthListener(listener func(balancer.SubConnState)
 	}
 }
 
-func (c *connection) Shutdown() { c.say(c.listener, connectivity.Shutdown) }
+func (c *connection) Shutdown() {
+	c.channel.forget(c)
+	c.say(c.listener, connectivity.Shutdown)
+}
 
 func (c *connection) say(listener func(balancer.SubConnState), state connectivity.State) {
-	c.channel.later(func() { listener(balancer.SubConnState{ConnectivityState: state}) })
+	c.channel.later(func() {
+		s := balancer.SubConnState{ConnectivityState: state}
+		if state == connectivity.TransientFailure {
+			s.ConnectionError = errRefused
+		}
+		listener(s)
+	})
 }
+
+var errRefused = errors.New("connection refused")

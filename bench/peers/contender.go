@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/adsum-go/adsum/lb/lbtest"
 )
 
 // A Contender is one policy of one library.
@@ -24,6 +26,9 @@ type Contender struct {
 	// the other, as they do in life. It is nil for a library in which
 	// connections are not the balancer's affair: then Open is the start.
 	Connect func(n int) (Fleet, error)
+	// Live makes a balancer for simulated traffic. It is nil for a library
+	// that takes no part there.
+	Live func(addrs []string) (Living, error)
 }
 
 // A Fleet is a balancer with all its endpoints.
@@ -70,7 +75,7 @@ func All() []Contender {
 
 // address is that of endpoint i; the one that replaces another has a number
 // that no other has.
-func address(i int) string { return fmt.Sprintf("10.%d.%d.%d:50051", i>>16, i>>8&255, i&255) }
+func address(i int) string { return lbtest.Address(i) }
 
 // addresses are those of n endpoints, and the same with the middle one
 // replaced.

@@ -12,6 +12,8 @@ import (
 	"github.com/go-kit/kit/sd"
 	kitlb "github.com/go-kit/kit/sd/lb"
 	"github.com/go-kit/log"
+
+	"github.com/adsum-go/adsum/lb/lbtest"
 )
 
 func goKit() []Contender {
@@ -19,10 +21,12 @@ func goKit() []Contender {
 		{
 			Policy: "round_robin", Library: "go-kit", Name: "go-kit sd/lb RoundRobin",
 			Open: openKit(kitlb.NewRoundRobin, onePick),
+			Live: liveKit(kitlb.NewRoundRobin),
 		},
 		{
 			Policy: "random", Library: "go-kit", Name: "go-kit sd/lb Random, in a mutex",
 			Open: openKit(func(s sd.Endpointer) kitlb.Balancer { return &locked{balancer: kitlb.NewRandom(s, 1)} }, onePick),
+			Live: liveKit(func(s sd.Endpointer) kitlb.Balancer { return kitlb.NewRandom(s, 1) }),
 		},
 		{
 			Policy: "round_robin+retry", Library: "go-kit", Name: "go-kit sd/lb RoundRobin, Retry",
@@ -39,6 +43,31 @@ func openKit(balance func(sd.Endpointer) kitlb.Balancer, wrap func(kitlb.Balance
 		fleet.wait()
 		return fleet, nil
 	}
+}
+
+// liveKit makes a balancer that is asked for one endpoint at a time. go-kit's
+// Retry calls it again, and so does the simulation.
+func liveKit(balance func(sd.Endpointer) kitlb.Balancer) func(addrs []string) (Living, error) {
+	return func(addrs []string) (Living, error) {
+		source := &events{lists: [2][]string{addrs}}
+		endpointer := sd.NewEndpointer(source, answering, log.NewNopLogger())
+		fleet := &livingKit{changing{endpoints{onePick(balance(endpointer)), endpointer.Close}, source}}
+		fleet.wait()
+		return fleet, nil
+	}
+}
+
+// livingKit hears nothing of how calls end, nor of connections.
+type livingKit struct{ changing }
+
+func (f *livingKit) Begin() (string, func(lbtest.Answer), error) {
+	addr, err := f.Pick()
+	return addr, nil, err
+}
+
+func (f *livingKit) List(addrs []string) {
+	f.events.listener <- sd.Event{Instances: addrs}
+	f.wait()
 }
 
 // locked is what a user has to put around go-kit's Random, which is not safe

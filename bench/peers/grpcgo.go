@@ -37,6 +37,7 @@ func viaGRPC(policy, library, name, config string) Contender {
 		Name:    library + " " + name,
 		Open:    start((*channel).open),
 		Connect: start((*channel).connect),
+		Live:    liveGRPC(name, config),
 	}
 }
 
@@ -45,6 +46,7 @@ func viaGRPC(policy, library, name, config string) Contender {
 // robin.
 func weightedByReports() Contender {
 	c := viaGRPC("weighted", "grpc-go", weightedroundrobin.Name, `{"blackoutPeriod": "0s", "weightUpdatePeriod": "0.1s"}`)
+	c.Live = liveGRPC(weightedroundrobin.Name, `{"blackoutPeriod": "1s"}`)
 	open := c.Open
 	c.Open = func(n int) (Fleet, error) {
 		fleet, err := open(n)
@@ -59,6 +61,18 @@ func weightedByReports() Contender {
 		return fleet, nil
 	}
 	return c
+}
+
+// liveGRPC is one of gRPC's balancers under traffic.
+func liveGRPC(name, config string) func(addrs []string) (Living, error) {
+	return func(addrs []string) (Living, error) {
+		c, err := newChannel(name, config, 1)
+		if err != nil {
+			return nil, err
+		}
+		c.List(addrs)
+		return c, nil
+	}
 }
 
 // reportLoads lets every endpoint report, by the ends of calls, a load that
@@ -84,6 +98,7 @@ func (c *channel) reportLoads(n int) error {
 func ringOfKeys() Contender {
 	c := viaGRPC("ring_hash", "grpc-go", ringhash.Name, `{"requestHashHeader": "`+keyHeader+`"}`)
 	c.Limit = 4096
+	c.Live = nil // it is about keys, not about load
 	walk := func(start func(n int) (Fleet, error)) func(n int) (Fleet, error) {
 		return func(n int) (Fleet, error) {
 			fleet, err := start(n)

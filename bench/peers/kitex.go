@@ -7,6 +7,8 @@ import (
 
 	"github.com/cloudwego/kitex/pkg/discovery"
 	"github.com/cloudwego/kitex/pkg/loadbalance"
+
+	"github.com/adsum-go/adsum/lb/lbtest"
 )
 
 func kitex() []Contender {
@@ -16,6 +18,11 @@ func kitex() []Contender {
 			Library: "kitex",
 			Name:    "Kitex " + build().Name(),
 			Open:    func(n int) (Fleet, error) { return openResult(build(), weigh, n), nil },
+			Live: func(addrs []string) (Living, error) {
+				f := &result{balancer: build()}
+				f.List(addrs)
+				return f, nil
+			},
 		}
 	}
 	alike := func(int) int { return 10 }
@@ -69,6 +76,22 @@ func (f *result) Replace() error {
 	f.turn ^= 1
 	f.balancer.(loadbalance.Rebalancer).Rebalance(discovery.Change{Result: f.results[f.turn]})
 	return nil
+}
+
+// Begin hears nothing of how the call ends.
+func (f *result) Begin() (string, func(lbtest.Answer), error) {
+	addr, err := f.Pick()
+	return addr, nil, err
+}
+
+func (f *result) List(addrs []string) {
+	next := discovery.Result{Cacheable: true, CacheKey: "book"}
+	for _, addr := range addrs {
+		next.Instances = append(next.Instances, discovery.NewInstance("tcp", addr, 10, nil))
+	}
+	f.results[f.turn] = next
+	f.balancer.(loadbalance.Rebalancer).Rebalance(discovery.Change{Result: next})
+	f.balancer.GetPicker(next)
 }
 
 func (f *result) Close() {}

@@ -10,6 +10,8 @@ import (
 	"github.com/go-kratos/kratos/v2/selector/p2c"
 	"github.com/go-kratos/kratos/v2/selector/random"
 	"github.com/go-kratos/kratos/v2/selector/wrr"
+
+	"github.com/adsum-go/adsum/lb/lbtest"
 )
 
 func kratos() []Contender {
@@ -19,6 +21,11 @@ func kratos() []Contender {
 			Library: "kratos",
 			Name:    "Kratos " + name,
 			Open:    func(n int) (Fleet, error) { return openSelector(build(), n), nil },
+			Live: func(addrs []string) (Living, error) {
+				f := &livingNodes{build: build, down: map[string]bool{}}
+				f.List(addrs)
+				return f, nil
+			},
 		}
 	}
 	return []Contender{
@@ -77,3 +84,38 @@ func (f *nodes) Replace() error {
 }
 
 func (f *nodes) Close() {}
+
+// livingNodes are a Kratos selector that is made anew whenever a connection comes
+// or goes, as its gRPC balancer does.
+type livingNodes struct {
+	nodes
+	build  func() selector.Selector
+	listed []string
+	down   map[string]bool
+}
+
+func (f *livingNodes) Begin() (string, func(lbtest.Answer), error) {
+	ctx := context.Background()
+	node, done, err := f.selector.Select(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	return node.Address(), func(a lbtest.Answer) { done(ctx, selector.DoneInfo{Err: failure(a)}) }, nil
+}
+
+func (f *livingNodes) List(addrs []string) {
+	f.listed = addrs
+	f.selector = f.build()
+	var list []selector.Node
+	for _, addr := range addrs {
+		if !f.down[addr] {
+			list = append(list, selector.NewNode("grpc", addr, &registry.ServiceInstance{Name: "book"}))
+		}
+	}
+	f.selector.Apply(list)
+}
+
+func (f *livingNodes) SetConnected(addr string, can bool) {
+	f.down[addr] = !can
+	f.List(f.listed)
+}

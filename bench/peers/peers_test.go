@@ -3,9 +3,12 @@ package peers_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/adsum-go/adsum/adsumtest"
 	"github.com/adsum-go/adsum/bench/peers"
+	"github.com/adsum-go/adsum/lb/lbtest"
 )
 
 func TestMain(m *testing.M) {
@@ -82,6 +85,39 @@ func TestTheContendersThatWeighFollowTheWeights(t *testing.T) {
 					t.Errorf("endpoint %d got %.3f of the calls, want %.3f", i, got, want)
 				}
 			}
+		})
+	}
+}
+
+func TestTheContendersUnderTrafficFollowTheRegistryAndConnections(t *testing.T) {
+	const n = 4
+	begun := time.Now()
+	for _, c := range peers.All() {
+		if c.Live == nil {
+			continue
+		}
+		t.Run(fmt.Sprintf("policy=%s/lib=%s", c.Policy, c.Library), func(t *testing.T) {
+			world := lbtest.World{
+				Client: c.Client, Clients: 2, Servers: lbtest.Fleet(n, nil), Rate: 400, Lasts: 9 * time.Second, Warm: time.Second,
+				Happens: []lbtest.Happening{
+					{At: 3 * time.Second, Do: func(r *lbtest.Run) {
+						r.Stop(3)
+						r.List(0, []int{0, 1, 2})
+					}},
+					{At: 5 * time.Second, Do: func(r *lbtest.Run) {
+						r.Start(3)
+						r.List(time.Millisecond, []int{0, 1, 2, 3})
+					}},
+				},
+			}
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(begun.Add(24 * time.Hour))) // go-zero counts from its start
+				r := world.Run(1)
+				mean := float64(r.Calls) / n
+				if away := float64(r.Load[3]) / mean; r.Errors > 0.01 || away < 0.5 || away > 0.95 {
+					t.Errorf("one of four was away for a quarter of the time: load %v, %v", r.Load, r)
+				}
+			})
 		})
 	}
 }

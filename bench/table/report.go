@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/adsum-go/adsum/bench/machine"
 	"github.com/adsum-go/adsum/bench/peers"
 )
 
@@ -22,7 +23,7 @@ cores: who has to wait for the other core is spared it there. Measured on
 - %[3]s; load average at the end %[4]s
 - %[5]s
 
-`, "`", p.command, machine(), load(), versions())
+`, "`", p.command, machine.Describe(), machine.Load(), machine.Versions())
 
 	section(&b, "Targets", `What this library promised itself before it was written.`, targetTable(r))
 	section(&b, "One pick", `One pick, and saying that the call is over, among 10, 1000 and 10 000
@@ -49,7 +50,7 @@ connections to a server and goes to one server after the other.`, callTable(r, "
 }
 
 func section(b *strings.Builder, title, text string, rows table) {
-	fmt.Fprintf(b, "## %s\n\n%s\n\n%s\n", title, text, rows.withoutEmptyColumns())
+	fmt.Fprintf(b, "## %s\n\n%s\n\n%s\n", title, text, rows.WithoutEmptyColumns())
 }
 
 func pickTable(r results, contenders []peers.Contender) table {

@@ -48,7 +48,7 @@ func TestABurstOfOtherWorkChangesNeitherTheBestNorTheRatio(t *testing.T) {
 func TestATableLinesUpAndLeavesOutWhatWasNotMeasured(t *testing.T) {
 	rows := table{{"library", "10", "1000"}, {"adsum", "", "7 µs"}}
 	const want = "| library | 1000 |\n|---------|------|\n| adsum   | 7 µs |\n"
-	if got := rows.withoutEmptyColumns().String(); got != want {
+	if got := rows.WithoutEmptyColumns().String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

@@ -1,4 +1,5 @@
-package main
+// Package machine says what figures were measured on.
+package machine
 
 import (
 	"fmt"
@@ -10,8 +11,8 @@ import (
 	"strings"
 )
 
-// machine says what the figures were measured on.
-func machine() string {
+// Describe says what the figures were measured on.
+func Describe() string {
 	return fmt.Sprintf("%s, %d cores, %s/%s, %s", processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
@@ -25,8 +26,8 @@ func processor() string {
 	return "unnamed processor"
 }
 
-// load is the machine's load average, to tell a busy machine from an idle one.
-func load() string {
+// Load is the machine's load average, to tell a busy machine from an idle one.
+func Load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"
@@ -40,8 +41,8 @@ var compared = []string{
 	"github.com/go-kratos/kratos/v2", "github.com/cloudwego/kitex",
 }
 
-// versions names them as they are linked.
-func versions() string {
+// Versions names the modules whose code is compared, as they are linked.
+func Versions() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
