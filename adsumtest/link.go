@@ -121,6 +121,7 @@ func (l *link) deliver(dst *net.TCPConn, c chunk, back bool) bool {
 		c.data = c.data[:allowed]
 	}
 	if len(c.data) > 0 {
+		l.proxy.carried.Add(int64(len(c.data)))
 		if _, err := dst.Write(c.data); err != nil {
 			l.end(RST)
 			return false

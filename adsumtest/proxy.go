@@ -20,6 +20,7 @@ import (
 type Proxy struct {
 	addr     string
 	accepted atomic.Int64
+	carried  atomic.Int64
 	running  sync.WaitGroup
 
 	mu       sync.Mutex
@@ -73,6 +74,9 @@ func (p *Proxy) Addr() string { return p.addr }
 
 // Accepted counts the connections accepted so far.
 func (p *Proxy) Accepted() int { return int(p.accepted.Load()) }
+
+// Carried counts the bytes passed on so far, in both directions together.
+func (p *Proxy) Carried() int64 { return p.carried.Load() }
 
 // SetTarget sends connections to come elsewhere; open ones stay.
 func (p *Proxy) SetTarget(target string) {

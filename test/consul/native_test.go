@@ -11,7 +11,9 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/adsumtest"
 	"github.com/adsum-go/adsum/consul"
+	"github.com/adsum-go/adsum/test/following"
 	"github.com/adsum-go/adsum/test/servers"
 )
 
@@ -200,29 +202,52 @@ func TestHostileContentNeitherHidesNorPrints(t *testing.T) {
 	}
 }
 
-func TestThousandsOfInstancesAreReadInOneAnswer(t *testing.T) {
-	t.Parallel()
-	srv := servers.StartConsul(t, servers.ConsulOptions{Dev: true})
-	c := admin(t, srv.Addr(), "")
+// fill writes a service that is in the catalog alone, n instances on one node.
+func fill(t testing.TB, c *api.Client, n int) {
+	t.Helper()
 	node := &api.CatalogRegistration{Node: "many", Address: "10.0.0.1"}
 	if _, err := c.Catalog().Register(node, (&api.WriteOptions{}).WithContext(soon(t))); err != nil {
 		t.Fatal(err)
 	}
-	const n, batch = 3000, 60 // a transaction takes 64 operations
+	const batch = 50 // a transaction takes 64 operations
 	for start := 0; start < n; start += batch {
 		var ops api.TxnOps
 		for i := start; i < start+batch; i++ {
-			ops = append(ops, &api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceSet, Node: "many",
-				Service: api.AgentService{ID: fmt.Sprint(i), Service: "book", Port: 1 + i}}})
+			ops = append(ops, &api.TxnOp{Service: &api.ServiceTxnOp{Verb: api.ServiceSet, Node: "many", Service: many(i, "1.2.3")}})
 		}
 		if ok, answer, _, err := c.Txn().Txn(ops, (&api.QueryOptions{}).WithContext(soon(t))); err != nil || !ok {
 			t.Fatalf("%v, %+v", err, answer)
 		}
 	}
+}
+
+// many is one of them.
+func many(i int, version string) api.AgentService {
+	return api.AgentService{ID: fmt.Sprint(i), Service: "book", Port: 1 + i, Tags: []string{"version=" + version}}
+}
+
+func TestThousandsOfInstancesAreReadInOneAnswer(t *testing.T) {
+	t.Parallel()
+	srv := servers.StartConsul(t, servers.ConsulOptions{Dev: true})
+	const n = 3000
+	fill(t, admin(t, srv.Addr(), ""), n)
 	view := look(t, open(t, srv.Addrs()), "book")
 	started := time.Now()
 	sees(t, view, "all", func(s *adsum.Snapshot) bool { return len(s.Instances) == n })
 	t.Logf("the first snapshot of %d came after %v", n, time.Since(started))
+}
+
+func BenchmarkFollowing(b *testing.B) {
+	srv := servers.StartConsul(b, servers.ConsulOptions{Dev: true})
+	c := admin(b, srv.Addr(), "")
+	fill(b, c, following.Instances)
+	proxy := adsumtest.NewProxy(b, srv.Addr())
+	following.Bench(b, proxy, open(b, []string{proxy.Addr()}, "heartbeat=5s"), func(i int, version string) error {
+		service := many(i, version)
+		_, err := c.Catalog().Register(&api.CatalogRegistration{Node: "many", Address: "10.0.0.1", Service: &service},
+			(&api.WriteOptions{}).WithContext(soon(b)))
+		return err
+	})
 }
 
 // page is a health page that a test can make fail.

@@ -12,7 +12,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/adsumtest"
 	"github.com/adsum-go/adsum/codec"
+	"github.com/adsum-go/adsum/test/following"
 	"github.com/adsum-go/adsum/test/servers"
 )
 
@@ -64,6 +66,27 @@ func TestTenThousandInstancesOfOneServiceAreFollowed(t *testing.T) {
 	}
 	w.next(t, "100 gone", size(9_900))
 	t.Logf("100 deletions, written and seen: %v", time.Since(started))
+}
+
+func BenchmarkFollowing(b *testing.B) {
+	srv := servers.StartEtcd(b, servers.EtcdOptions{})
+	c := admin(b, srv)
+	write := func(i int, version string) error {
+		in := instance("book", i).WithDefaults()
+		in.Version = version
+		value, err := codec.Naming.Encode(codec.Record{Instance: in})
+		if err == nil {
+			_, err = c.Put(soon(b), "/services/book/"+in.ID, string(value))
+		}
+		return err
+	}
+	for i := range following.Instances {
+		if err := write(i, "1.2.3"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	proxy := adsumtest.NewProxy(b, srv.Addr())
+	following.Bench(b, proxy, openURL(b, "etcd://"+proxy.Addr()+"/services", "heartbeat=5s"), write)
 }
 
 // BenchmarkFirstListing reports the time until a Directory knows everything,

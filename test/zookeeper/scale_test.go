@@ -8,7 +8,9 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/adsumtest"
 	"github.com/adsum-go/adsum/codec"
+	"github.com/adsum-go/adsum/test/following"
 	"github.com/adsum-go/adsum/test/servers"
 )
 
@@ -53,4 +55,18 @@ func TestFiveThousandInstancesOfOneServiceAreFollowed(t *testing.T) {
 	}
 	w.next(t, "100 gone", size(4900))
 	t.Logf("100 deletions, written and seen: %v", time.Since(started).Round(time.Millisecond))
+}
+
+func BenchmarkFollowing(b *testing.B) {
+	srv := start(b, servers.ZooKeeperOptions{})
+	c := admin(b, srv)
+	names := fill(b, c, "book", following.Instances)
+	proxy := adsumtest.NewProxy(b, srv.Addr())
+	following.Bench(b, proxy, openURL(b, "zk://"+proxy.Addr()+"/services", "heartbeat=5s"), func(i int, version string) error {
+		value, err := codec.Curator.Encode(codec.Record{Instance: adsum.Instance{Service: "book", Addr: names[i], Version: version}.WithDefaults()})
+		if err == nil {
+			_, err = c.Set("/services/book/"+names[i], value, -1)
+		}
+		return err
+	})
 }
