@@ -153,21 +153,25 @@ func (r Retry) wait(v Verdict, n int) time.Duration {
 // Delay is the wait after n failed tries, from 1; at random in [0, 1) chooses
 // within the jitter.
 func (b Backoff) Delay(n int, random float64) time.Duration {
-	delay, limit, multiplier := b.Initial, b.Max, b.Multiplier
-	if delay == 0 {
-		delay = 25 * time.Millisecond
+	b = b.withDefaults()
+	d := float64(b.Initial)
+	for i := 1; i < n && d < float64(b.Max); i++ {
+		d *= b.Multiplier
 	}
-	if limit == 0 {
-		limit = 250 * time.Millisecond
+	return time.Duration(min(d, float64(b.Max)) * (0.8 + 0.4*random))
+}
+
+func (b Backoff) withDefaults() Backoff {
+	if b.Initial == 0 {
+		b.Initial = 25 * time.Millisecond
 	}
-	if multiplier == 0 {
-		multiplier = 2
+	if b.Max == 0 {
+		b.Max = 250 * time.Millisecond
 	}
-	d := float64(delay)
-	for i := 1; i < n && d < float64(limit); i++ {
-		d *= multiplier
+	if b.Multiplier == 0 {
+		b.Multiplier = 2
 	}
-	return time.Duration(min(d, float64(limit)) * (0.8 + 0.4*random))
+	return b
 }
 
 // sleep waits, and reports false when ctx ended or will have ended by then.
