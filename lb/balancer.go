@@ -55,16 +55,15 @@ type Options struct {
 // All methods are safe for concurrent use. [Balancer.Pick] takes no lock and
 // does not allocate.
 type Balancer struct {
-	policy Policy
-	needs  Signals
-	opts   Options
-	env    *Env
-	view   atomic.Pointer[view]
+	opts Options
+	env  *Env
+	view atomic.Pointer[view]
 
 	recorder *recorder // nil if picks are not recorded
 	made     time.Time
 
 	mu        sync.Mutex
+	regime    *regime
 	snapshot  *adsum.Snapshot
 	endpoints []*Endpoint // one for each of the snapshot's instances; never modified
 	states    []state     // theirs
@@ -78,8 +77,25 @@ type Balancer struct {
 	notifying, changedAgain bool // of OnChange
 }
 
+// regime is a policy in office, with what it wants measured: immutable. A call
+// ends under the one that it began under.
+type regime struct {
+	balancer *Balancer
+	policy   Policy
+	needs    Signals
+}
+
+func (b *Balancer) newRegime(policy Policy) *regime {
+	r := &regime{balancer: b, policy: policy}
+	if n, ok := policy.(Needer); ok {
+		r.needs = n.Needs()
+	}
+	return r
+}
+
 // view is what picks read: immutable.
 type view struct {
+	*regime
 	service   string
 	picker    Picker
 	observer  Observer    // the last picker, if it learns
@@ -99,16 +115,14 @@ func New(policy Policy, opts Options) *Balancer {
 	if opts.Window == 0 {
 		opts.Window = 5 * time.Millisecond
 	}
-	b := &Balancer{policy: policy, opts: opts, env: newEnv(opts)}
+	b := &Balancer{opts: opts, env: newEnv(opts)}
 	b.env.rebuild = b.rebuild
-	if n, ok := policy.(Needer); ok {
-		b.needs = n.Needs()
-	}
+	b.regime = b.newRegime(policy)
 	b.made = time.Now()
 	if opts.Inspector != nil {
 		b.recorder = opts.Inspector.recorder()
 	}
-	b.publish(&view{none: b.whyNone()})
+	b.publish(&view{regime: b.regime, none: b.whyNone()})
 	if opts.Inspector != nil {
 		opts.Inspector.add(b)
 	}
@@ -146,22 +160,22 @@ func (b *Balancer) pickFrom(v *view, call *Call) (Picked, error) {
 	if !v.observed {
 		return Picked{Endpoint: ep}, nil
 	}
-	return b.begin(ep), nil
+	return b.begin(v.regime, ep), nil
 }
 
-func (b *Balancer) begin(ep *Endpoint) Picked {
-	p := Picked{Endpoint: ep, balancer: b, start: untimed}
-	if b.needs&InFlight != 0 {
+func (b *Balancer) begin(r *regime, ep *Endpoint) Picked {
+	p := Picked{Endpoint: ep, regime: r, start: untimed}
+	if r.needs&InFlight != 0 {
 		ep.inflight.Add(1)
 	}
-	if b.needs&(Latency|Loads) != 0 || b.needs&SomeLatencies != 0 && !b.env.spare() {
+	if r.needs&(Latency|Loads) != 0 || r.needs&SomeLatencies != 0 && !b.env.spare() {
 		p.start = b.env.Now()
 		b.env.saw(p.start)
 	}
-	if b.needs&TotalInFlight != 0 {
+	if r.needs&TotalInFlight != 0 {
 		b.env.inflight.Add(1)
 	}
-	if b.needs&Loads != 0 {
+	if r.needs&Loads != 0 {
 		ep.reported.since.Add(1)
 	}
 	return p
@@ -169,7 +183,7 @@ func (b *Balancer) begin(ep *Endpoint) Picked {
 
 func (b *Balancer) declined(v *view) error {
 	return fmt.Errorf("%w: the policy %s will have none of %s's %d callable instances called now",
-		ErrNoEndpoint, b.policy.Name(), v.service, len(v.endpoints))
+		ErrNoEndpoint, v.policy.Name(), v.service, len(v.endpoints))
 }
 
 // pick honours the call's pin and what it tried before.
@@ -220,7 +234,7 @@ func (v *view) avoiding(call *Call) *Endpoint {
 // Picked is one pick, to be finished with its outcome.
 type Picked struct {
 	Endpoint *Endpoint
-	balancer *Balancer // nil when nobody wants the outcome
+	regime   *regime // nil when nobody wants the outcome
 	start    time.Duration
 	guard    *guard // nil where nothing limits calls
 	pass     pass
@@ -231,43 +245,52 @@ const untimed = time.Duration(math.MinInt64)
 
 // Done reports how the call ended.
 func (p Picked) Done(outcome Outcome) {
-	if p.balancer != nil {
-		p.balancer.end(p, outcome)
+	if p.regime != nil {
+		p.regime.balancer.end(p, outcome)
 	}
 }
 
 func (b *Balancer) end(p Picked, outcome Outcome) {
-	if b.needs&InFlight != 0 {
+	needs := p.regime.needs
+	if needs&InFlight != 0 {
 		p.Endpoint.inflight.Add(-1)
 	}
-	if b.needs&TotalInFlight != 0 {
+	if needs&TotalInFlight != 0 {
 		b.env.inflight.Add(-1)
 	}
-	if observer := b.view.Load().observer; observer != nil {
-		if p.start != untimed {
-			// A call may end long after the answer, so that its start and
-			// its latency do not tell the time.
-			now := b.env.Now()
-			b.env.saw(now)
-			if outcome.Latency == 0 {
-				outcome.Latency = max(now-p.start, 1)
-			}
+	if p.start != untimed {
+		// A call may end long after the answer, so that its start and its
+		// latency do not tell the time.
+		now := b.env.Now()
+		b.env.saw(now)
+		if outcome.Latency == 0 {
+			outcome.Latency = max(now-p.start, 1)
 		}
-		outcome.Latency = max(outcome.Latency, 0)
-		if outcome.Load.Known && b.needs&Loads != 0 {
-			b.loaded(p.Endpoint, outcome.Load)
-		}
-		observer.Done(p.Endpoint, outcome)
+	}
+	outcome.Latency = max(outcome.Latency, 0)
+	if v := b.view.Load(); v.observer != nil {
+		v.learn(p, outcome)
 	}
 	if p.guard != nil {
 		p.guard.leave(p.pass, outcome, b.env.Now())
 	}
 }
 
+// learn tells the policy of now how a call ended.
+func (v *view) learn(p Picked, outcome Outcome) {
+	if p.start == untimed && outcome.Latency == 0 && v.needs&(Latency|Loads) != 0 {
+		outcome.Result = Ignored // it began under a policy that wanted no times
+	}
+	if outcome.Load.Known && v.needs&Loads != 0 {
+		v.balancer.loaded(p.Endpoint, outcome.Load)
+	}
+	v.observer.Done(p.Endpoint, outcome)
+}
+
 // Loaded tells the policy what an endpoint said of itself when it was probed; see
 // [Options.Probe]. What came with an answer, [Picked.Done] tells.
 func (b *Balancer) Loaded(ep *Endpoint, load Load) {
-	if load.Known && b.needs&Loads != 0 {
+	if load.Known && b.view.Load().needs&Loads != 0 {
 		b.env.saw(b.env.Now())
 		b.loaded(ep, load)
 	}

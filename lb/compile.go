@@ -31,6 +31,26 @@ func (b *Balancer) Update(s *adsum.Snapshot) {
 	b.notify()
 }
 
+// SetPolicy replaces the policy, for calls from now on. What was learned of the
+// endpoints stays: latencies, calls under way, who can be reached. A [Routing] also
+// takes over from another one who is ejected, and who is still starting slowly.
+// A policy that counts the calls under way does not know of those that began under
+// one that did not.
+//
+// A transport that keeps connections must ask [Balancer.Wants] again afterwards.
+func (b *Balancer) SetPolicy(policy Policy) {
+	b.mu.Lock()
+	b.regime = b.newRegime(policy)
+	if b.snapshot != nil {
+		b.selectAnew()
+		b.compile()
+	} else {
+		b.publish(&view{regime: b.regime, none: b.whyNone()})
+	}
+	b.mu.Unlock()
+	b.notify()
+}
+
 // SetReachable says whether an endpoint can be reached, for balancers with
 // TrackReachable. A new endpoint cannot, until this says that it can. An
 // endpoint that the newest snapshot no longer names is ignored.
@@ -128,12 +148,12 @@ func (b *Balancer) compile() {
 	b.compiledAt = b.env.Now()
 	need := b.need()
 	endpoints := having(b.endpoints, b.states, need)
-	v := &view{service: b.snapshot.Service, callable: endpoints, endpoints: endpoints}
+	v := &view{regime: b.regime, service: b.snapshot.Service, callable: endpoints, endpoints: endpoints}
 	if len(endpoints) == 0 {
 		v.none = b.whyNone()
 	} else {
 		b.env.weighed.Store(&weighed{endpoints, having(b.weights, b.states, need)})
-		b.picker = b.policy.Build(b.env, endpoints, b.picker)
+		b.picker = b.regime.policy.Build(b.env, endpoints, b.picker)
 		v.picker = b.picker
 		if n, ok := b.picker.(Narrower); ok {
 			v.endpoints = n.Narrowed()
@@ -143,7 +163,7 @@ func (b *Balancer) compile() {
 		}
 	}
 	v.observer, v.observed = b.picker.(Observer)
-	v.observed = v.observed || b.needs != 0
+	v.observed = v.observed || b.regime.needs != 0
 	b.publish(v)
 	b.changedAgain = true
 }
@@ -163,7 +183,7 @@ func (b *Balancer) need() state {
 	if b.opts.TrackReachable {
 		need |= reachable
 	}
-	if _, ok := b.policy.(Selector); ok {
+	if _, ok := b.regime.policy.(Selector); ok {
 		need |= selected
 	}
 	return need
@@ -171,7 +191,7 @@ func (b *Balancer) need() state {
 
 // selectAnew asks the policy which endpoints it wants. The caller holds mu.
 func (b *Balancer) selectAnew() {
-	s, ok := b.policy.(Selector)
+	s, ok := b.regime.policy.(Selector)
 	if !ok {
 		return
 	}
@@ -398,7 +418,7 @@ func (b *Balancer) whyNone() error {
 		return fmt.Errorf("%w: %s has %d instances, none of them passing", ErrNoEndpoint, b.snapshot.Service, len(b.endpoints))
 	}
 	if wanted == 0 {
-		return fmt.Errorf("%w: %s has %d passing instances, none of them selected by the policy %s", ErrNoEndpoint, b.snapshot.Service, passing, b.policy.Name())
+		return fmt.Errorf("%w: %s has %d passing instances, none of them selected by the policy %s", ErrNoEndpoint, b.snapshot.Service, passing, b.regime.policy.Name())
 	}
 	return fmt.Errorf("%w: %s has %d passing instances, none of them reachable", ErrNoEndpoint, b.snapshot.Service, wanted)
 }

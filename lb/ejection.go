@@ -95,6 +95,22 @@ func newEjector(e Ejection, env *Env) *ejector {
 	return &ejector{Ejection: e.withDefaults(), env: env, offences: map[*Endpoint]offence{}}
 }
 
+// successor goes on with other settings: who is away stays away for as long as it
+// was told.
+func (e *ejector) successor(settings Ejection) *ejector {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := newEjector(settings, e.env)
+	next.endpoints, next.away, next.ejections = e.endpoints, e.away, e.ejections
+	for ep, o := range e.offences {
+		next.offences[ep] = o
+		if o.away {
+			e.env.After(max(o.until-e.env.Now(), 0), func() { next.forgive(ep) })
+		}
+	}
+	return next
+}
+
 // narrow returns those of the endpoints that are not ejected; all, and that this
 // is a panic, if they are too few.
 func (e *ejector) narrow(endpoints []*Endpoint) (left []*Endpoint, panicking bool) {

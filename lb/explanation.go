@@ -171,7 +171,7 @@ func (v *view) traced(t *Trace) *view {
 // candidates.
 func (b *Balancer) explain(v *view, f *field, t *Trace, call *Call, chosen *Endpoint, err error, limit int) Explanation {
 	x := Explanation{
-		Time: time.Now(), Service: v.service, Generation: f.generation, Policy: b.policy.Name(), Rule: t.ruleFor(chosen),
+		Time: time.Now(), Service: v.service, Generation: f.generation, Policy: v.policy.Name(), Rule: t.ruleFor(chosen),
 		Keyed: call != nil && call.Key != "", Tried: []string{}, Panic: v.panicking(),
 		Zone: t.zone, Stays: t.stays, SpillOver: t.spilled,
 		Total: len(f.endpoints), LeftOut: map[Reason]int{}, Candidates: []Candidate{},
@@ -267,7 +267,7 @@ func (b *Balancer) whyNot(v *view, f *field, t *Trace, call *Call, chosen *Endpo
 	return func(i int) LeftOut {
 		ep := f.endpoints[i]
 		if s := f.states[i]; s&f.need != f.need {
-			return b.lacks(ep, f.need&^s)
+			return lacks(v.policy, ep, f.need&^s)
 		}
 		if !choice[0].has(ep) {
 			return b.narrowedAway(v, ep)
@@ -288,7 +288,7 @@ func (b *Balancer) whyNot(v *view, f *field, t *Trace, call *Call, chosen *Endpo
 }
 
 // lacks says why an endpoint is not one to choose from.
-func (b *Balancer) lacks(ep *Endpoint, missing state) LeftOut {
+func lacks(policy Policy, ep *Endpoint, missing state) LeftOut {
 	in := ep.Instance()
 	switch {
 	case missing&callable != 0 && in.Reason != "":
@@ -296,7 +296,7 @@ func (b *Balancer) lacks(ep *Endpoint, missing state) LeftOut {
 	case missing&callable != 0:
 		return LeftOut{ReasonStatus, string(in.Status)}
 	case missing&selected != 0:
-		return objection(b.policy, ep)
+		return objection(policy, ep)
 	default:
 		return LeftOut{ReasonUnreachable, "no connection to " + ep.addr}
 	}

@@ -135,7 +135,7 @@ func (b *Balancer) enter(v *view, ep *Endpoint, call *Call) (Picked, error) {
 		g.leave(p, Outcome{Result: Ignored}, 0)
 		return Picked{}, errNoOther
 	}
-	picked := b.begin(ep)
+	picked := b.begin(v.regime, ep)
 	picked.guard, picked.pass = g, p
 	return picked, nil
 }

@@ -113,7 +113,7 @@ func (b *Balancer) Inspect() Inspection {
 	s := b.snapshot
 	b.mu.Unlock()
 	i := Inspection{
-		Transport: b.opts.Transport, Policy: b.policy.Name(), Panic: v.panicking(),
+		Transport: b.opts.Transport, Policy: v.policy.Name(), Panic: v.panicking(),
 		Endpoints: make([]Candidate, len(f.endpoints)), Recent: b.Recent(),
 	}
 	if s != nil {

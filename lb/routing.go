@@ -74,15 +74,11 @@ func (r Routing) WhyNot(ep *Endpoint) LeftOut {
 func (r Routing) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
 	before, ok := prev.(*routingPicker)
 	if !ok {
-		before = &routingPicker{}
-		if !r.NoEjection {
-			before.ejector = newEjector(r.Ejection, env)
-		}
-		if r.SlowStart > 0 {
-			before.slowStart = &slowStart{window: r.SlowStart}
-		}
+		before = &routingPicker{Picker: prev}
 	}
-	p := &routingPicker{ejector: before.ejector, slowStart: before.slowStart, endpoints: endpoints}
+	p := &routingPicker{
+		ejector: r.eject(env, before.ejector), slowStart: r.startSlowly(before.slowStart), endpoints: endpoints,
+	}
 	if p.ejector != nil {
 		p.endpoints, p.panicking = p.ejector.narrow(endpoints)
 	}
@@ -97,6 +93,34 @@ func (r Routing) Build(env *Env, endpoints []*Endpoint, prev Picker) Picker {
 	p.observer, _ = p.Picker.(Observer)
 	p.guarded = r.guarded(endpoints)
 	return p
+}
+
+// eject takes over from the one before, nil if there was none.
+func (r Routing) eject(env *Env, before *ejector) *ejector {
+	switch {
+	case r.NoEjection:
+		return nil
+	case before == nil:
+		return newEjector(r.Ejection, env)
+	case before.Ejection == r.Ejection.withDefaults():
+		return before
+	default:
+		return before.successor(r.Ejection)
+	}
+}
+
+// startSlowly takes over from the one before, nil if there was none.
+func (r Routing) startSlowly(before *slowStart) *slowStart {
+	switch {
+	case before != nil && before.window == r.SlowStart:
+		return before
+	case before != nil:
+		return before.successor(r.SlowStart)
+	case r.SlowStart > 0:
+		return &slowStart{window: r.SlowStart}
+	default:
+		return nil
+	}
 }
 
 func (r Routing) policy() Policy {

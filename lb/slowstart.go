@@ -21,6 +21,18 @@ type slowStart struct {
 	waiting atomic.Bool                 // for the next step
 }
 
+// successor goes on with another window; with none, everybody is warm at once,
+// and it returns nil.
+func (s *slowStart) successor(window time.Duration) *slowStart {
+	if window > 0 {
+		return &slowStart{window: window, before: s.before, since: s.since}
+	}
+	for ep := range s.since {
+		ep.warm(1)
+	}
+	return nil
+}
+
 // warm sets the weights of endpoints, sorted by id. Those who are there at the
 // first time are warm: that their client has just started says nothing of them.
 func (s *slowStart) warm(env *Env, endpoints []*Endpoint) {

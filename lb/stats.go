@@ -26,7 +26,7 @@ type Stats struct {
 // transport, in its [Client], so that a pick costs nothing for it.
 func (b *Balancer) Stats() Stats {
 	v := b.view.Load()
-	s := Stats{Policy: b.policy.Name(), Reachable: len(v.callable), Eligible: len(v.endpoints), Panicking: b.Panicking()}
+	s := Stats{Policy: v.policy.Name(), Reachable: len(v.callable), Eligible: len(v.endpoints), Panicking: b.Panicking()}
 	if e, ok := v.picker.(ejecting); ok {
 		s.Ejected, s.Ejections = e.ejected()
 	}
