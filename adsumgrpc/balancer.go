@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/connectivity"
@@ -52,8 +53,10 @@ type channel struct {
 	leave  func()       // the client that counts its calls
 	links  []*link      // of the engine's endpoints
 	round  uint64       // of reconcile
+	// version is that of the config that the engine's policy is from.
+	version uint64
 
-	asks    bool          // the policy goes by what servers tell of their load
+	asks    atomic.Bool   // the policy goes by what servers tell of their load
 	probing chan struct{} // holds as many as there are probes under way
 	ctx     context.Context
 	cancel  context.CancelFunc // ends probes
@@ -77,8 +80,10 @@ func (c *channel) UpdateClientConnState(s balancer.ClientConnState) error {
 		return err
 	}
 	if c.engine == nil {
-		c.asks = wantsLoads(f.settings.policy)
-		c.engine = lb.New(f.settings.policy, lb.Options{
+		c.version = f.settings.version()
+		policy := f.settings.policyNow()
+		c.asks.Store(wantsLoads(policy))
+		c.engine = lb.New(policy, lb.Options{
 			Protocols:      c.protocols(),
 			TrackReachable: true,
 			OnChange:       c.publish,
@@ -91,6 +96,12 @@ func (c *channel) UpdateClientConnState(s balancer.ClientConnState) error {
 		c.update(func() { c.client = client })
 	}
 	c.update(func() { c.paused, c.feedErr, c.known = true, f.err, f.snapshot.Known() })
+	if version := f.settings.version(); version != c.version {
+		c.version = version
+		policy := f.settings.policyNow()
+		c.asks.Store(wantsLoads(policy))
+		c.engine.SetPolicy(policy)
+	}
 	c.engine.Update(f.snapshot)
 	c.reconcile()
 	c.update(func() { c.paused = false })

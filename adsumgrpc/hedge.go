@@ -14,13 +14,14 @@ import (
 
 // hedgeOf returns what sends the call a second time, nil if nothing does.
 func (s *settings) hedgeOf(c *call, method string, reply any) *lb.Hedge {
-	if s.hedge == nil || !c.Idempotent {
+	hedge := s.hedgeNow()
+	if hedge == nil || !c.Idempotent {
 		return nil
 	}
 	if _, ok := reply.(proto.Message); !ok {
 		return nil
 	}
-	return s.hedge.For(method, s.retry.Budget)
+	return hedge.For(method, s.retry.Budget)
 }
 
 // hedged is a unary call, every try of which may be two.

@@ -26,6 +26,8 @@ type settings struct {
 	retry         lb.Retry
 	inspector     *lb.Inspector // may be nil
 	hedge         *lb.Hedge     // nil if off
+	live          *lb.Live      // says policy, retry and hedge instead, unless nil
+	tuning        *lb.Tuning    // what these connections have of it
 	serviceConfig string
 	idempotent    map[string]bool // methods that an option names
 	declared      sync.Map        // what descriptors say: bool by method
@@ -50,6 +52,10 @@ func newSettings(dir *adsum.Directory, opts []grpc.DialOption) (*settings, []grp
 	}
 	if s.policy == nil {
 		s.policy = lb.Routing{}
+	}
+	if s.live != nil {
+		s.tuning = s.live.Tuning()
+		s.retry = s.tuning.Retry()
 	}
 	if s.retry.Budget == nil {
 		s.retry.Budget = &lb.Budget{}
@@ -94,6 +100,14 @@ func WithInspector(inspector *lb.Inspector) Option {
 // of a context made by [Pin].
 func WithHedge(h *lb.Hedge) Option {
 	return Option{set: func(s *settings) { s.hedge = h }}
+}
+
+// WithConfig lets a config say how copies are chosen, how calls are tried again and
+// whether they are hedged, in place of [WithPolicy], [WithRetry] and [WithHedge].
+// When it changes, the next calls go by it; connections stay, but those to copies
+// that are not wanted any more.
+func WithConfig(live *lb.Live) Option {
+	return Option{set: func(s *settings) { s.live = live }}
 }
 
 // Idempotent says that calls of these methods, /package.Service/Method, may be

@@ -29,7 +29,7 @@ func (callerBuilder) Build(conn any) (balancer.Producer, func()) { return conn, 
 // listen lets an endpoint be asked as long as it is connected.
 func (l *link) listen(ready bool) {
 	switch {
-	case !l.channel.asks:
+	case !l.channel.asks.Load():
 	case ready:
 		producer, release := l.conn.GetOrBuildProducer(callerBuilder{})
 		l.release = release

@@ -53,7 +53,7 @@ func (r *watcher) run(ctx context.Context) {
 	}
 	defer view.Close()
 	for ctx.Err() == nil {
-		changed := view.Changed()
+		changed, configured := view.Changed(), r.settings.configured()
 		err := view.Ready(ctx)
 		if ctx.Err() != nil {
 			return
@@ -61,6 +61,7 @@ func (r *watcher) run(ctx context.Context) {
 		r.pass(view.Snapshot(), err)
 		select {
 		case <-changed:
+		case <-configured:
 		case <-ctx.Done():
 		}
 	}

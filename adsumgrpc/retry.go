@@ -34,7 +34,7 @@ func (s *settings) send(c *call, method string, req, reply any, conn *grpc.Clien
 	if hedge := s.hedgeOf(c, method, reply); hedge != nil {
 		try = newHedged(hedge, c, reply, opts, once).try
 	}
-	err := s.retry.Do(c, c.Call, try, c.verdict)
+	err := s.retryNow().Do(c, c.Call, try, c.verdict)
 	c.report(opts)
 	return c.unwrapping(s.explain(conn, err))
 }

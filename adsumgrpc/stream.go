@@ -37,7 +37,7 @@ func (s *settings) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc
 	if desc.ClientStreams || !c.Idempotent {
 		return first, nil
 	}
-	stream := &serverStream{call: c, retry: s.retry, end: end, open: openOnce}
+	stream := &serverStream{call: c, retry: s.retryNow(), end: end, open: openOnce}
 	// Timeouts would end the stream, not only its beginning.
 	stream.retry.PerTry, stream.retry.Timeout = 0, 0
 	stream.current.Store(&first)

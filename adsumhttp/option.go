@@ -18,6 +18,8 @@ type options struct {
 	retry       lb.Retry
 	inspector   *lb.Inspector // may be nil
 	hedge       *lb.Hedge     // nil if off
+	live        *lb.Live      // says policy, retry and hedge instead, unless nil
+	tuning      *lb.Tuning    // what this transport has of it
 	base        http.RoundTripper
 	http        *http.Transport // cloned for each service
 	tls         *tls.Config     // replaces http's, unless nil
@@ -40,6 +42,10 @@ func newOptions(opts []Option) options {
 	}
 	if o.policy == nil {
 		o.policy = lb.Routing{}
+	}
+	if o.live != nil {
+		o.tuning = o.live.Tuning()
+		o.retry = o.tuning.Retry()
 	}
 	if o.retry.Budget == nil {
 		o.retry.Budget = &lb.Budget{}
@@ -89,6 +95,11 @@ func WithInspector(inspector *lb.Inspector) Option {
 // are. A request with a trailer, and one of a context made by [lb.Pin], is sent
 // once.
 func WithHedge(h *lb.Hedge) Option { return func(o *options) { o.hedge = h } }
+
+// WithConfig lets a config say how copies are chosen, how requests are tried again
+// and whether they are hedged, in place of [WithPolicy], [WithRetry] and
+// [WithHedge]. When it changes, the next requests go by it; connections stay.
+func WithConfig(live *lb.Live) Option { return func(o *options) { o.live = live } }
 
 // WithBase hands requests that name no service to base: those with another
 // scheme than http and https, and with a host that has a port or a dot, or is

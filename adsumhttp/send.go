@@ -27,12 +27,12 @@ func (s *service) send(req *http.Request, call *lb.Call) (*http.Response, error)
 	defer body.finish()
 	call.Idempotent = idempotent(req) && body.replayable()
 
-	send := s.once
-	if s.options.hedge != nil && call.Idempotent && req.Trailer == nil {
-		send = s.hedged
+	send, retry := s.once, s.options.retryNow()
+	if hedge := s.options.hedgeNow(); hedge != nil && call.Idempotent && req.Trailer == nil {
+		send = s.hedged(hedge.For(methodOf(req)+" "+s.key.scheme+"://"+s.key.service, retry.Budget))
 	}
 	last := &try{} // none yet
-	err := s.options.retry.Do(req.Context(), call, func(ctx context.Context) (err error) {
+	err := retry.Do(req.Context(), call, func(ctx context.Context) (err error) {
 		last.discard()
 		last, err = send(ctx, call, req, body)
 		return err
@@ -52,16 +52,17 @@ func (s *service) once(ctx context.Context, call *lb.Call, req *http.Request, bo
 	return t, t.do(ctx, call)
 }
 
-// hedged makes one try, or two at once.
-func (s *service) hedged(ctx context.Context, call *lb.Call, req *http.Request, body *requestBody) (*try, error) {
-	hedge := s.options.hedge.For(methodOf(req)+" "+s.key.scheme+"://"+s.key.service, s.options.retry.Budget)
-	return lb.Hedged(ctx, hedge, call, func(ctx context.Context, call *lb.Call) (*try, error) {
-		// A request that was given up may still be on its way out when the
-		// other one is the caller's again.
-		own := req.WithContext(req.Context())
-		own.Header = req.Header.Clone()
-		return s.once(ctx, call, own, body)
-	}, (*try).drop)
+// hedged returns what makes one try, or two at once.
+func (s *service) hedged(hedge *lb.Hedge) func(context.Context, *lb.Call, *http.Request, *requestBody) (*try, error) {
+	return func(ctx context.Context, call *lb.Call, req *http.Request, body *requestBody) (*try, error) {
+		return lb.Hedged(ctx, hedge, call, func(ctx context.Context, call *lb.Call) (*try, error) {
+			// A request that was given up may still be on its way out when the
+			// other one is the caller's again.
+			own := req.WithContext(req.Context())
+			own.Header = req.Header.Clone()
+			return s.once(ctx, call, own, body)
+		}, (*try).drop)
+	}
 }
 
 // try is one request to one endpoint. Its trace may be written to after it

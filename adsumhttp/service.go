@@ -28,6 +28,7 @@ type service struct {
 	ctx     context.Context
 	cancel  context.CancelFunc // ends probes
 
+	version uint64      // of the config that the policy is from; of follow
 	known   atomic.Bool // whether the balancer had a snapshot that says something
 	done    chan struct{}
 	running sync.WaitGroup
@@ -44,6 +45,7 @@ func newService(k key, view *adsum.View, options *options) *service {
 		protocols = []string{"http", "https"}
 	}
 	s := &service{
+		version: options.version(),
 		key:     k,
 		options: options,
 		view:    view,
@@ -52,7 +54,7 @@ func newService(k key, view *adsum.View, options *options) *service {
 		done:    make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.balancer = lb.New(options.policy, lb.Options{Protocols: protocols, Inspector: options.inspector, Transport: k.scheme, Probe: s.probe})
+	s.balancer = lb.New(options.policyNow(), lb.Options{Protocols: protocols, Inspector: options.inspector, Transport: k.scheme, Probe: s.probe})
 	switch {
 	case options.tls != nil:
 		s.http.TLSClientConfig = options.tls.Clone()
@@ -67,13 +69,18 @@ func newService(k key, view *adsum.View, options *options) *service {
 	return s
 }
 
-// follow hands every snapshot to the balancer.
+// follow hands every snapshot, and every change of the policy, to the balancer.
 func (s *service) follow() {
 	for {
-		changed := s.view.Changed()
+		changed, configured := s.view.Changed(), s.options.configured()
+		if now := s.options.version(); now != s.version {
+			s.version = now
+			s.balancer.SetPolicy(s.options.policyNow())
+		}
 		s.update(s.view.Snapshot())
 		select {
 		case <-changed:
+		case <-configured:
 		case <-s.done:
 			return
 		}

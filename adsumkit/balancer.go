@@ -3,6 +3,8 @@ package adsumkit
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/kit/endpoint"
@@ -26,6 +28,10 @@ type Balancer struct {
 	leave      func()     // the client
 	result     func(context.Context, error) lb.Result
 	inspector  *lb.Inspector // may be nil
+	tuning     *lb.Tuning    // what says the policy, and how Retry works; nil without a config
+	version    atomic.Uint64 // of the config that the policy is from
+	following  sync.Mutex
+	retriers   atomic.Uint64 // made of this balancer
 	endpoint   endpoint.Endpoint
 }
 
@@ -52,19 +58,35 @@ func WithInspector(inspector *lb.Inspector) BalancerOption {
 	return func(b *Balancer) { b.inspector = inspector }
 }
 
+// WithConfig lets a config say how instances are chosen, in place of the policy, and
+// how [Retry] sends calls through the balancer again and twice, in place of its
+// arguments and options. When it changes, the next calls go by it.
+func WithConfig(live *lb.Live) BalancerOption {
+	return func(b *Balancer) {
+		if live != nil {
+			b.tuning = live.Tuning()
+		}
+	}
+}
+
 // NewBalancer balances over the endpointer's instances by the policy, such as
 // lb.RoundRobin; nil is the zero lb.Routing: peak EWMA, with ejection of
 // instances that fail.
 func NewBalancer(e *Endpointer, policy lb.Policy, opts ...BalancerOption) *Balancer {
-	if policy == nil {
-		policy = lb.Routing{}
-	}
 	b := &Balancer{endpointer: e, result: lb.ResultOf}
 	for _, opt := range opts {
 		opt(b)
 	}
+	var budget *lb.Budget
+	switch {
+	case b.tuning != nil:
+		b.version.Store(b.tuning.Version())
+		policy, budget = b.tuning.Policy(), b.tuning.Retry().Budget
+	case policy == nil:
+		policy = lb.Routing{}
+	}
 	b.engine = lb.New(policy, lb.Options{Protocols: e.instancer.protocols, Inspector: b.inspector, Transport: "go-kit"})
-	b.client = lb.NewClient(lb.ClientOptions{Transport: "go-kit", Service: e.instancer.view.Service(), Observer: b.observer})
+	b.client = lb.NewClient(lb.ClientOptions{Transport: "go-kit", Service: e.instancer.view.Service(), Budget: budget, Observer: b.observer})
 	b.leave = b.client.Open(b.engine)
 	b.endpoint = b.call
 	e.mu.Lock()
@@ -74,11 +96,28 @@ func NewBalancer(e *Endpointer, policy lb.Policy, opts ...BalancerOption) *Balan
 	return b
 }
 
+// follow takes over the policy of a config that has changed.
+func (b *Balancer) follow() {
+	if b.tuning == nil {
+		return
+	}
+	if b.version.Load() == b.tuning.Version() {
+		return
+	}
+	b.following.Lock()
+	defer b.following.Unlock()
+	if now := b.tuning.Version(); b.version.Load() != now {
+		b.engine.SetPolicy(b.tuning.Policy())
+		b.version.Store(now)
+	}
+}
+
 // Endpoint returns an endpoint that picks an instance for every call it gets,
 // by what the call's context asks for (lb.Pin, lb.WithKey); it may be kept. It
 // fails with go-kit's lb.ErrNoEndpoints, wrapped with the reason, when there
 // is nobody to call now.
 func (b *Balancer) Endpoint() (endpoint.Endpoint, error) {
+	b.follow()
 	if len(b.engine.Callable()) > 0 {
 		return b.endpoint, nil
 	}
@@ -118,6 +157,7 @@ func (b *Balancer) ended(ctx context.Context, err error) lb.Ended {
 
 // invoke picks an instance and calls it. call may be nil.
 func (b *Balancer) invoke(ctx context.Context, call *lb.Call, request any) (any, error) {
+	b.follow()
 	for {
 		picked, err := b.engine.Pick(call)
 		if errors.Is(err, lb.ErrLimited) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/go-kit/kit/endpoint"
@@ -61,6 +62,9 @@ func WithJudge(judge func(error) lb.Verdict) RetryOption {
 // one. It tries again only what is safe to send again: see [Idempotent] and
 // [WithJudge].
 //
+// A balancer made [WithConfig] says all of that itself, but for [Idempotent] and
+// [WithJudge].
+//
 // The error after several tries is an *lb.TriesError, which names each with
 // its instance. Endpoints must honour their context: Retry waits for them.
 func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) endpoint.Endpoint {
@@ -68,17 +72,19 @@ func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) end
 	for _, opt := range opts {
 		opt(&r)
 	}
-	invoke := b.invoke
-	if r.hedge != nil {
-		invoke = r.hedged(b)
-	}
+	kind := strconv.FormatUint(b.retriers.Add(1), 10)
 	return func(ctx context.Context, request any) (response any, err error) {
 		call := lb.NewCall(ctx)
 		call.Idempotent = r.idempotent
 		start := b.client.Begin()
 		ended := panicked
 		defer func() { b.client.End(ctx, start, call, ended) }()
-		err = r.Do(ctx, call, func(ctx context.Context) (err error) {
+		retry, hedge := r.now(b)
+		invoke := b.invoke
+		if hedge != nil {
+			invoke = r.hedged(b, hedge.For(kind, retry.Budget))
+		}
+		err = retry.Do(ctx, call, func(ctx context.Context) (err error) {
 			response, err = invoke(ctx, call, request)
 			return err
 		}, r.verdict)
@@ -90,13 +96,20 @@ func Retry(max int, timeout time.Duration, b *Balancer, opts ...RetryOption) end
 	}
 }
 
+// now is what the options say, or the balancer's config.
+func (r *retrier) now(b *Balancer) (lb.Retry, *lb.Hedge) {
+	if b.tuning == nil {
+		return r.Retry, r.hedge
+	}
+	return b.tuning.Retry(), b.tuning.Hedge()
+}
+
 // hedged calls through the balancer, twice at once if that takes long.
-func (r *retrier) hedged(b *Balancer) func(context.Context, *lb.Call, any) (any, error) {
+func (r *retrier) hedged(b *Balancer, hedge *lb.Hedge) func(context.Context, *lb.Call, any) (any, error) {
 	type answer struct {
 		response any
 		err      error // of an answer that is an error
 	}
-	hedge := r.hedge.For("", r.Budget)
 	return func(ctx context.Context, call *lb.Call, request any) (any, error) {
 		a, err := lb.Hedged(ctx, hedge, call, func(ctx context.Context, call *lb.Call) (answer, error) {
 			response, err := b.invoke(ctx, call, request)

@@ -31,6 +31,11 @@
 // the caller's zone, slow start, ejection of endpoints that fail, limits of the calls
 // under way, and circuits.
 //
+// # Config
+//
+// [Config] is all of that as plain data, in code or in JSON, and [Live] one that
+// running clients follow ([Balancer.SetPolicy]).
+//
 // # Explaining a pick
 //
 // [Balancer.Explain] tells how a pick would be made now: who was left out and

@@ -114,3 +114,23 @@ func ExampleBalancer_Explain() {
 	// b status critical: disk full
 	// c
 }
+
+func ExampleLive() {
+	config, err := lb.ParseConfig([]byte(`{"policy": "round_robin", "retry": {"per_try": "500ms"}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	live, err := lb.NewLive(config) // for WithConfig of any transport
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	config.Retry.Timeout = 400 * time.Millisecond
+	fmt.Println(live.Set(config))
+	config.Retry.Timeout = 2 * time.Second
+	fmt.Println(live.Set(config), live.Config().Retry.Timeout)
+	// Output:
+	// bad balancing config: retry.per_try: 500ms leaves nothing of retry.timeout, 400ms, for another try
+	// <nil> 2s
+}

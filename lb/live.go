@@ -21,6 +21,7 @@ type Live struct {
 
 // issue is one version of a config.
 type issue struct {
+	version uint64
 	config  Config
 	routing Routing
 	changed chan struct{} // closed when there is another
@@ -47,7 +48,11 @@ func (l *Live) Set(c Config) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := l.current.Swap(&issue{c, routing, make(chan struct{})})
+	before, version := l.current.Load(), uint64(1)
+	if before != nil {
+		version = before.version + 1
+	}
+	l.current.Store(&issue{version, c, routing, make(chan struct{})})
 	if before != nil {
 		close(before.changed)
 	}
@@ -63,6 +68,9 @@ func (l *Live) Changed() <-chan struct{} { return l.current.Load().changed }
 
 // Policy returns the one that the config describes.
 func (l *Live) Policy() Policy { return l.current.Load().routing }
+
+// Version counts the configs that there were, from 1.
+func (l *Live) Version() uint64 { return l.current.Load().version }
 
 // Tuning is what one client has of a [Live] config: its own budget and its own
 // hedge, which live on when the config changes. It is for those who write
@@ -94,6 +102,9 @@ func (t *Tuning) Policy() Policy { return t.live.Policy() }
 
 // Changed is [Live.Changed].
 func (t *Tuning) Changed() <-chan struct{} { return t.live.Changed() }
+
+// Version is [Live.Version].
+func (t *Tuning) Version() uint64 { return t.live.Version() }
 
 // Retry is how calls are tried again now. Its budget is always the same.
 func (t *Tuning) Retry() Retry { return t.now().retry }

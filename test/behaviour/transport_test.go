@@ -37,6 +37,7 @@ type manner struct {
 	hedge  *lb.Hedge
 	// observer is told of the calls, nobody if nil.
 	observer lb.ClientObserver
+	live     *lb.Live // instead of all these, unless nil
 }
 
 // transport is a way to serve and to call.
@@ -109,7 +110,8 @@ func serveGRPC(l net.Listener, s *server) (stop func()) {
 
 func dialGRPC(t *testing.T, dir *adsum.Directory, m manner) caller {
 	conn, err := adsumgrpc.NewClient(dir, "book", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		adsumgrpc.Idempotent(getMethod), adsumgrpc.WithPolicy(m.policy), adsumgrpc.WithRetry(m.retry), adsumgrpc.WithHedge(m.hedge), adsumgrpc.WithObserver(m.observer))
+		adsumgrpc.Idempotent(getMethod), adsumgrpc.WithPolicy(m.policy), adsumgrpc.WithRetry(m.retry), adsumgrpc.WithHedge(m.hedge),
+		adsumgrpc.WithConfig(m.live), adsumgrpc.WithObserver(m.observer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +149,8 @@ func serveHTTP(l net.Listener, s *server) (stop func()) {
 }
 
 func dialHTTP(t *testing.T, dir *adsum.Directory, m manner) caller {
-	transport := adsumhttp.NewTransport(dir, adsumhttp.WithPolicy(m.policy), adsumhttp.WithRetry(m.retry), adsumhttp.WithHedge(m.hedge), adsumhttp.WithObserver(m.observer))
+	transport := adsumhttp.NewTransport(dir, adsumhttp.WithPolicy(m.policy), adsumhttp.WithRetry(m.retry), adsumhttp.WithHedge(m.hedge),
+		adsumhttp.WithConfig(m.live), adsumhttp.WithObserver(m.observer))
 	t.Cleanup(func() { transport.Close() })
 	web := &http.Client{Transport: transport}
 	return func(ctx context.Context, idempotent bool) (string, error) {
@@ -196,7 +199,7 @@ func dialKit(t *testing.T, dir *adsum.Directory, m manner) caller {
 		endpointer.Close()
 		instancer.Stop()
 	})
-	balancer := adsumkit.NewBalancer(endpointer, m.policy, adsumkit.WithObserver(m.observer))
+	balancer := adsumkit.NewBalancer(endpointer, m.policy, adsumkit.WithConfig(m.live), adsumkit.WithObserver(m.observer))
 	timeout := cmp.Or(m.retry.Timeout, time.Minute)
 	opts := []adsumkit.RetryOption{adsumkit.WithPerTry(m.retry.PerTry), adsumkit.WithBackoff(m.retry.Backoff)}
 	if m.retry.Budget != nil {
