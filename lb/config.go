@@ -24,6 +24,10 @@ type Config struct {
 	Ejection  Ejection
 	// NoEjection turns that off.
 	NoEjection bool
+	// Limit and Circuit are those of [Routing]. When one of them changes, both
+	// learn anew.
+	Limit   Limit
+	Circuit Circuit
 	// Retry says how calls that are safe to send again are tried again.
 	Retry RetryConfig
 	// Hedge sends slow calls to a second endpoint; off if nil.
@@ -63,6 +67,7 @@ func (c Config) Validate() error {
 	p.check(c.Subset.Size >= 0, "subset.size", "%d is negative; 0 takes all", c.Subset.Size)
 	p.duration("slow_start", c.SlowStart)
 	c.validateEjection(&p)
+	c.validateGuards(&p)
 	c.validateRetry(&p)
 	if c.Hedge != nil {
 		q := c.Hedge.Quantile
@@ -82,6 +87,26 @@ func (c Config) validateEjection(p *problems) {
 		p.add("ejection.max_time", "%v is less than ejection.time, %v", full.MaxTime, full.Time)
 	}
 	p.check(!c.NoEjection || e == Ejection{}, "ejection.off", "ejection is off and set at the same time; leave out one of them")
+}
+
+func (c Config) validateGuards(p *problems) {
+	l := c.Limit
+	p.check(l.Max >= 0, "limit.max", "%d is negative; 0 is any number", l.Max)
+	p.check(l.Initial >= 0, "limit.initial", "%d is negative; 100 is usual", l.Initial)
+	p.check(l.Min >= 0 && (l.Max == 0 || l.Min <= l.Max), "limit.min", "%d is not from 0 to limit.max", l.Min)
+	p.check(l.Tolerance == 0 || l.Tolerance >= 1 && l.Tolerance <= 100, "limit.tolerance", "%v is not from 1 to 100; 2 is usual", l.Tolerance)
+	if l.Max = 0; !l.Adaptive && l != (Limit{}) {
+		p.add("limit.adaptive", "initial, min and tolerance are for an adaptive limit; write true")
+	}
+	o := c.Circuit
+	p.check(o.Failures >= 0 && o.Failures <= 1, "circuit.failures", "%v is not from 0 to 1; 0.5 is usual", o.Failures)
+	p.check(o.Calls >= 0, "circuit.calls", "%d is negative; 20 is usual", o.Calls)
+	p.duration("circuit.window", o.Window)
+	p.duration("circuit.open", o.Open)
+	p.check(o.Trials >= 0, "circuit.trials", "%d is negative; 3 is usual", o.Trials)
+	if o.Failures == 0 && o != (Circuit{}) {
+		p.add("circuit.failures", "without it the circuit is off, and the rest of no use; write a share such as 0.5")
+	}
 }
 
 func (c Config) validateRetry(p *problems) {
@@ -118,7 +143,7 @@ func (c Config) Routing() (Routing, error) {
 	policy, err := PolicyOf(c.policy())
 	return Routing{
 		Policy: policy, Filter: c.Filter, Subset: c.Subset, Zone: c.Zone, SlowStart: c.SlowStart,
-		Ejection: c.Ejection, NoEjection: c.NoEjection,
+		Ejection: c.Ejection, NoEjection: c.NoEjection, Limit: c.Limit, Circuit: c.Circuit,
 	}, err
 }
 

@@ -21,6 +21,8 @@ var whole = lb.Config{
 	Zone:      "eu-1a",
 	SlowStart: 30 * time.Second,
 	Ejection:  lb.Ejection{Consecutive: 3, Interval: 5 * time.Second, Time: 10 * time.Second, MaxTime: time.Minute, MaxShare: 0.3},
+	Limit:     lb.Limit{Max: 50, Adaptive: true, Initial: 10, Min: 2, Tolerance: 3},
+	Circuit:   lb.Circuit{Failures: 0.4, Calls: 10, Window: 5 * time.Second, Open: time.Second, Trials: 1},
 	Retry: lb.RetryConfig{
 		Max: 2, Timeout: 2 * time.Second, PerTry: 250 * time.Millisecond,
 		Backoff: lb.Backoff{Initial: time.Millisecond, Max: 100 * time.Millisecond, Multiplier: 3},
@@ -83,7 +85,12 @@ func TestEveryMistakeIsNamedWithWhatToDo(t *testing.T) {
 		`{"ejection": {"time": "10m"}}`:                 {`ejection.max_time: 5m0s is less than ejection.time, 10m0s`},
 		`{"ejection": {"max_share": 1.5, "consecutive": -1, "interval": "-1s"}}`: {
 			`ejection.max_share: 1.5`, `ejection.consecutive: -1`, `ejection.interval: -1s`},
-		`{"hedge": {"quantile": 1}}`:                          {`hedge.quantile: 1 is not from 0.5`},
+		`{"hedge": {"quantile": 1}}`:                                 {`hedge.quantile: 1 is not from 0.5`},
+		`{"limit": {"min": 5}}`:                                      {"limit.adaptive: initial, min and tolerance are for"},
+		`{"limit": {"max": -1, "adaptive": true, "tolerance": 0.5}}`: {"limit.max: -1", "limit.tolerance: 0.5"},
+		`{"circuit": {"open": "1s"}}`:                                {"circuit.failures: without it the circuit is off"},
+		`{"circuit": {"failures": 2, "calls": -1, "window": "-1s", "trials": -1}}`: {
+			"circuit.failures: 2", "circuit.calls: -1", "circuit.window: -1s", "circuit.trials: -1"},
 		`{"subset": {"size": -1}}`:                            {`subset.size: -1 is negative`},
 		`{"filter": {"tags": "a", "metadata": {"a": 1}}}`:     {`filter.tags: "\"a\"" is no list of texts`, `filter.metadata: "{\"a\": 1}" is no object of texts`},
 		`{"zone": 1, "hedge": [], "x": 0, "retry": {"y": 0}}`: {"zone: ", "hedge: ", "x: there is no", "retry.y: there is no such field; there are max"},
@@ -123,7 +130,7 @@ func TestTheDocumentedConfigIsOne(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, block[1])
 		}
-		for _, value := range []any{c, c.Filter, c.Subset, c.Ejection, c.Retry, c.Retry.Backoff, c.Retry.Budget, *c.Hedge} {
+		for _, value := range []any{c, c.Filter, c.Subset, c.Ejection, c.Limit, c.Circuit, c.Retry, c.Retry.Backoff, c.Retry.Budget, *c.Hedge} {
 			v := reflect.ValueOf(value)
 			for i := range v.NumField() {
 				if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "NoEjection" {

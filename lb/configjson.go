@@ -21,6 +21,8 @@ import (
 //	  "zone": "eu-1a",
 //	  "slow_start": "30s",
 //	  "ejection": {"consecutive": 5, "interval": "10s", "time": "30s", "max_time": "5m", "max_share": 0.5},
+//	  "limit": {"max": 100, "adaptive": true, "initial": 20, "min": 4, "tolerance": 2},
+//	  "circuit": {"failures": 0.5, "calls": 20, "window": "10s", "open": "5s", "trials": 3},
 //	  "retry": {
 //	    "max": 3, "timeout": "2s", "per_try": "500ms",
 //	    "backoff": {"initial": "25ms", "max": "250ms", "multiplier": 2},
@@ -56,6 +58,22 @@ func ParseConfig(text []byte) (Config, error) {
 		f.duration("time", &c.Ejection.Time)
 		f.duration("max_time", &c.Ejection.MaxTime)
 		f.number("max_share", &c.Ejection.MaxShare)
+		f.end()
+	}
+	if f := root.object("limit"); f != nil {
+		f.whole("max", &c.Limit.Max)
+		f.truth("adaptive", &c.Limit.Adaptive)
+		f.whole("initial", &c.Limit.Initial)
+		f.whole("min", &c.Limit.Min)
+		f.number("tolerance", &c.Limit.Tolerance)
+		f.end()
+	}
+	if f := root.object("circuit"); f != nil {
+		f.number("failures", &c.Circuit.Failures)
+		f.whole("calls", &c.Circuit.Calls)
+		f.duration("window", &c.Circuit.Window)
+		f.duration("open", &c.Circuit.Open)
+		f.whole("trials", &c.Circuit.Trials)
 		f.end()
 	}
 	parseRetry(root.object("retry"), &c.Retry)
@@ -114,6 +132,12 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		"zone":   c.Zone, "slow_start": c.SlowStart,
 		"ejection": object{
 			"off": c.NoEjection, "consecutive": e.Consecutive, "interval": e.Interval, "time": e.Time, "max_time": e.MaxTime, "max_share": e.MaxShare,
+		},
+		"limit": object{
+			"max": c.Limit.Max, "adaptive": c.Limit.Adaptive, "initial": c.Limit.Initial, "min": c.Limit.Min, "tolerance": c.Limit.Tolerance,
+		},
+		"circuit": object{
+			"failures": c.Circuit.Failures, "calls": c.Circuit.Calls, "window": c.Circuit.Window, "open": c.Circuit.Open, "trials": c.Circuit.Trials,
 		},
 		"retry": object{
 			"max": r.Max, "timeout": r.Timeout, "per_try": r.PerTry,

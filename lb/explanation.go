@@ -94,6 +94,7 @@ const (
 	ReasonEjected     Reason = "ejected"     // it failed too often
 	ReasonZone        Reason = "zone"        // it is not where this call stays, or goes
 	ReasonLimit       Reason = "limit"       // it has enough to do
+	ReasonCircuit     Reason = "circuit"     // it failed, and its [Circuit] is open
 	ReasonTried       Reason = "tried"       // the call was there before
 	ReasonPending     Reason = "pending"     // it is not in the view yet
 	ReasonPolicy      Reason = "policy"      // the policy does not want it, and does not say why
@@ -107,13 +108,36 @@ func (b *Balancer) Explain(call *Call) Explanation {
 	v, f := b.current()
 	t := &Trace{dry: true}
 	call = call.hypothetical()
-	picked, err := b.pickFrom(v.traced(t), call)
+	picked, err := b.pickHypothetically(v, t, call)
 	x := b.explain(v, f, t, call, picked.Endpoint, err, len(f.endpoints)+1)
 	x.Hypothetical = true
 	if call != nil {
 		x.Key = call.Key
 	}
 	return x
+}
+
+// pickHypothetically picks without a guard being asked for leave: those that
+// would refuse are passed over like those that were tried.
+func (b *Balancer) pickHypothetically(v *view, t *Trace, call *Call) (Picked, error) {
+	if !v.guarded {
+		return b.pickFrom(v.traced(t), call)
+	}
+	passing := &Call{}
+	if call != nil {
+		passing = call.hypothetical()
+	}
+	refusing := 0
+	for _, ep := range v.endpoints {
+		if ep.refusal(b.env.Now()).Reason != "" {
+			passing.Tried = append(passing.Tried, ep)
+			refusing++
+		}
+	}
+	if refusing == len(v.endpoints) {
+		return Picked{}, v.limited()
+	}
+	return b.pickFrom(v.traced(t), passing)
 }
 
 // hypothetical is a copy of the call for a pick that leaves no trace in it.
@@ -237,9 +261,9 @@ func (t *Trace) ruleFor(chosen *Endpoint) string {
 	case t.asked == 0:
 		return "calls of this context are pinned to one copy"
 	case t.rule == "":
-		return "the next one after the policy's choice, which was tried before"
+		return "the next one after the policy's choice, which was tried before or may not be called"
 	default:
-		return t.rule + "; then the next one after that, which was tried before"
+		return t.rule + "; then the next one after that, which was tried before or may not be called"
 	}
 }
 
@@ -279,6 +303,11 @@ func (b *Balancer) whyNot(v *view, f *field, t *Trace, call *Call, chosen *Endpo
 		}
 		if why, ok := t.left[ep]; ok {
 			return why
+		}
+		if v.guarded && ep != chosen {
+			if why := ep.refusal(b.env.Now()); why.Reason != "" {
+				return why
+			}
 		}
 		if ep != chosen && call.Avoids(ep) {
 			return LeftOut{ReasonTried, "the call went there before"}

@@ -496,3 +496,41 @@ func TestABalancerCanBeLookedAtWhileItWorks(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoMayNotBeCalledIsPassedOverWithTheReason(t *testing.T) {
+	b := balancing(lb.Routing{Policy: lb.RoundRobin, Limit: lb.Limit{Max: 1}, Circuit: lb.Circuit{Failures: 0.5, Calls: 1}}, instances(3)...)
+	defer b.Close()
+	for range 3 {
+		picked, err := b.Pick(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcome := lb.Outcome{}
+		if picked.Endpoint.ID() == "copy-00001" {
+			outcome.Result = lb.Failure
+		}
+		picked.Done(outcome)
+	}
+	busy, err := b.Pick(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		x := b.Explain(nil)
+		if x.LeftOut[lb.ReasonCircuit] != 1 || x.LeftOut[lb.ReasonLimit] != 1 || x.Chosen == busy.Endpoint.ID() || x.Chosen == "copy-00001" || len(x.Tried) != 0 {
+			t.Errorf("chose %s, left out %v, tried %v", x.Chosen, x.LeftOut, x.Tried)
+		}
+	}
+	other, err := b.Pick(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := b.Explain(nil); x.Chosen != "" || !strings.Contains(x.Error, "2 have as many calls under way") {
+		t.Errorf("chose %q: %s", x.Chosen, x.Error)
+	}
+	busy.Done(lb.Outcome{})
+	other.Done(lb.Outcome{})
+	if x := b.Explain(nil); x.Chosen == "" || x.LeftOut[lb.ReasonLimit] != 0 {
+		t.Errorf("%+v", x)
+	}
+}

@@ -118,6 +118,23 @@ func (ep *Endpoint) CircuitOpen() bool {
 	return g != nil && g.breaker != nil && g.breaker.until.Load() != 0
 }
 
+// refusal is why no call would get leave now.
+func (ep *Endpoint) refusal(now time.Duration) LeftOut {
+	g := ep.guard.Load()
+	if g == nil {
+		return LeftOut{}
+	}
+	if g.breaker != nil {
+		if until := time.Duration(g.breaker.until.Load()); until > now {
+			return LeftOut{ReasonCircuit, fmt.Sprintf("open for %v more", (until - now).Round(time.Millisecond))}
+		}
+	}
+	if most, n := g.most(), g.calls.Load(); most > 0 && n >= most {
+		return LeftOut{ReasonLimit, fmt.Sprintf("%d calls under way, and %d may be", n, most)}
+	}
+	return LeftOut{}
+}
+
 // enter asks for leave to call ep, or else any other endpoint.
 func (b *Balancer) enter(v *view, ep *Endpoint, call *Call) (Picked, error) {
 	g := ep.guard.Load()

@@ -67,7 +67,8 @@ func TestEachClientHasABudgetOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if live.Tuning().Retry().Budget == live.Tuning().Retry().Budget {
+	one, other := live.Tuning(), live.Tuning()
+	if one.Retry().Budget == other.Retry().Budget {
 		t.Error("two clients share one")
 	}
 }
