@@ -37,8 +37,9 @@ var began = time.Now()
 func run(t *testing.T, w lbtest.World, seed uint64) (r lbtest.Report, cpu time.Duration) {
 	synctest.Test(t, func(*testing.T) {
 		// A bubble begins in 2000, and some count time from when the
-		// process began.
-		time.Sleep(time.Until(began.Add(24 * time.Hour)))
+		// process began; others by whole seconds, so that the fraction
+		// must be the same in every process.
+		time.Sleep(time.Until(began.Truncate(24 * time.Hour).Add(48 * time.Hour)))
 		before := processorTime()
 		r = w.Run(seed)
 		cpu = processorTime() - before
