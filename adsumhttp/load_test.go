@@ -139,11 +139,18 @@ func TestAnOverloadedServerRefusesAndClientsGoElsewhere(t *testing.T) {
 	f.start("book", names("idle"))
 	f.see("book", 2)
 	transport := f.transport()
+	late := 0
 	for range 4 {
 		began := time.Now()
-		if status, name := get(t, transport, "http://book/"); status != http.StatusOK || name != "idle" || time.Since(began) > 900*time.Millisecond {
-			t.Errorf("%d, answered by %q after %v", status, name, time.Since(began))
+		if status, name := get(t, transport, "http://book/"); status != http.StatusOK || name != "idle" {
+			t.Errorf("%d, answered by %q", status, name)
 		}
+		if time.Since(began) > 900*time.Millisecond {
+			late++
+		}
+	}
+	if late > 1 { // one may be the machine's fault
+		t.Errorf("%d of 4 calls waited for a second, and not for the 20 ms that they were asked to", late)
 	}
 	close(hold)
 	if err := <-held; err != nil {

@@ -1,6 +1,7 @@
 package etcdserver_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -31,42 +32,52 @@ func connect(t *testing.T, s *etcdserver.Server) *clientv3.Client {
 	return c
 }
 
+// fastest is the best of up to five times, so that a machine which is busy with
+// something else does not fail who is fast.
+func fastest(t *testing.T, limit time.Duration, once func() time.Duration) {
+	t.Helper()
+	best := time.Duration(math.MaxInt64)
+	for range 5 {
+		if best = min(best, once()); best <= limit {
+			t.Logf("took %s", best)
+			return
+		}
+	}
+	t.Errorf("took %s at best, want %s at most", best, limit)
+}
+
 func TestStartIsReadyForWritesWellUnderASecond(t *testing.T) {
-	began := time.Now()
-	s := start(t, etcdserver.Config{})
-	defer s.Close()
-	if _, err := connect(t, s).Put(t.Context(), "k", "v"); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("first write after %s", took)
-	} else {
-		t.Logf("first write after %s", took)
-	}
+	fastest(t, time.Second/2, func() time.Duration {
+		began := time.Now()
+		s := start(t, etcdserver.Config{})
+		defer s.Close()
+		if _, err := connect(t, s).Put(t.Context(), "k", "v"); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(began)
+	})
 }
 
 func TestCloseDoesNotWaitForClients(t *testing.T) {
-	s := start(t, etcdserver.Config{})
-	for range 10 {
-		c := connect(t, s)
-		lease, err := c.Grant(t.Context(), 60)
-		if err != nil {
+	fastest(t, time.Second/2, func() time.Duration {
+		s := start(t, etcdserver.Config{})
+		for range 10 {
+			c := connect(t, s)
+			lease, err := c.Grant(t.Context(), 60)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.KeepAlive(t.Context(), lease.ID); err != nil {
+				t.Fatal(err)
+			}
+			<-c.Watch(t.Context(), "k", clientv3.WithCreatedNotify())
+		}
+		began := time.Now()
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.KeepAlive(t.Context(), lease.ID); err != nil {
-			t.Fatal(err)
-		}
-		<-c.Watch(t.Context(), "k", clientv3.WithCreatedNotify())
-	}
-	began := time.Now()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("Close took %s with clients connected", took)
-	} else {
-		t.Logf("Close took %s with clients connected", took)
-	}
+		return time.Since(began)
+	})
 }
 
 func TestDataSurvivesARestartOnAnotherPort(t *testing.T) {
