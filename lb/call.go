@@ -23,6 +23,7 @@ type Call struct {
 	pin    *pin
 	hedge  *Hedge                   // of a second try beside the first one, else nil
 	sent   bool                     // the hedge has counted it
+	also   *Endpoint                // that of a second try which failed as well
 	picked atomic.Pointer[Endpoint] // by the last pick; others may look while it runs
 }
 

@@ -259,8 +259,11 @@ func (r *race[T]) decide(value T, err error, overtaken bool) (T, error) {
 		r.dropped(value)
 		return r.value, nil
 	}
-	if ep := r.other.Endpoint(); err != nil && ep != nil && !r.call.Avoids(ep) {
-		r.call.Tried = append(r.call.Tried, ep)
+	if ep := r.other.Endpoint(); err != nil && ep != nil {
+		r.call.also = ep
+		if !r.call.Avoids(ep) {
+			r.call.Tried = append(r.call.Tried, ep)
+		}
 	}
 	r.dropped(r.value)
 	return value, err

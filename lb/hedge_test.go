@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,6 +197,40 @@ func TestAfterTwoFailuresBothEndpointsAreTried(t *testing.T) {
 		}, func(error) lb.Verdict { return lb.Verdict{Safety: lb.IfIdempotent} })
 		if err != nil || len(tried) < 3 || tried[0] == tried[1] || tried[2] == tried[0] || tried[2] == tried[1] {
 			t.Errorf("tried %v, %v", tried, err)
+		}
+	})
+}
+
+func TestTheErrorOfACallThatWasSentTwiceNamesBothEndpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := balancing(lb.RoundRobin, instances(3)...)
+		h, call := knowing(nil), &lb.Call{Idempotent: true}
+		var mu sync.Mutex
+		var sent []*lb.Endpoint
+		takes := 150 * time.Millisecond // longer than the wait of the hedge
+		err := lb.Retry{Max: 2}.Do(context.Background(), call, func(ctx context.Context) error {
+			_, err := lb.Hedged(ctx, h, call, func(_ context.Context, c *lb.Call) (int, error) {
+				mu.Lock()
+				sent = append(sent, pick(t, b, c))
+				mu.Unlock()
+				time.Sleep(takes)
+				return 0, errBroken
+			}, nil)
+			takes = time.Millisecond
+			return err
+		}, func(error) lb.Verdict { return lb.Verdict{Safety: lb.IfIdempotent} })
+		tries, ok := errors.AsType[*lb.TriesError](err)
+		if !ok || len(tries.Tries) != 2 || len(sent) != 3 {
+			t.Fatalf("%v, sent to %v", err, sent)
+		}
+		if first, second := tries.Tries[0], tries.Tries[1]; first.Endpoint != sent[0] || first.Beside != sent[1] ||
+			second.Endpoint != sent[2] || second.Beside != nil {
+			t.Errorf("sent to %v, and the error has %+v", sent, tries.Tries)
+		}
+		for _, ep := range sent {
+			if !strings.Contains(err.Error(), ep.String()) {
+				t.Errorf("%q does not name %v", err, ep)
+			}
 		}
 	})
 }

@@ -109,10 +109,11 @@ func (r Retry) once(ctx context.Context, call *Call, try func(context.Context) e
 		defer cancel()
 	}
 	call.picked.Store(nil)
+	call.also = nil
 	call.tries++
 	t := Try{Start: time.Now()}
 	t.Err = try(ctx)
-	t.Endpoint, t.Took = call.picked.Load(), time.Since(t.Start)
+	t.Endpoint, t.Beside, t.Took = call.picked.Load(), call.also, time.Since(t.Start)
 	return t
 }
 

@@ -11,17 +11,24 @@ import (
 // Try is one try of a call that failed.
 type Try struct {
 	Endpoint *Endpoint // nil if it failed before there was one
-	Err      error
-	Start    time.Time
-	Took     time.Duration
+	// Beside is where the call was sent a second time meanwhile, in vain as
+	// well; nil if it was not. Err and Took are those of the first. See [Hedged].
+	Beside *Endpoint
+	Err    error
+	Start  time.Time
+	Took   time.Duration
 }
 
 func (t Try) String() string {
 	took := t.Took.Round(time.Microsecond)
-	if t.Endpoint == nil {
+	switch {
+	case t.Endpoint == nil:
 		return fmt.Sprintf("%v (after %v)", t.Err, took)
+	case t.Beside != nil:
+		return fmt.Sprintf("%v: %v (after %v, beside %v)", t.Endpoint, t.Err, took, t.Beside)
+	default:
+		return fmt.Sprintf("%v: %v (after %v)", t.Endpoint, t.Err, took)
 	}
-	return fmt.Sprintf("%v: %v (after %v)", t.Endpoint, t.Err, took)
 }
 
 // TriesError is the failure of a call after all its tries.
