@@ -41,6 +41,9 @@ func NewClient(dir *adsum.Directory, service string, opts ...grpc.DialOption) (*
 // through an HTTP proxy from the environment.
 func DialOptions(dir *adsum.Directory, opts ...grpc.DialOption) []grpc.DialOption {
 	s, others := newSettings(dir, opts)
+	if s.triesAgain() {
+		others = append(others, grpc.WithDisableRetry())
+	}
 	return append([]grpc.DialOption{
 		grpc.WithResolvers(&builder{s}),
 		grpc.WithDefaultServiceConfig(s.serviceConfig),

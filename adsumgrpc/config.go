@@ -18,6 +18,9 @@ func (s *settings) retryNow() lb.Retry {
 	return s.retry
 }
 
+// triesAgain reports whether calls may ever be sent again by this package.
+func (s *settings) triesAgain() bool { return s.tuning != nil || s.retry.Max != 1 }
+
 func (s *settings) hedgeNow() *lb.Hedge {
 	if s.tuning != nil {
 		return s.tuning.Hedge()

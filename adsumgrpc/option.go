@@ -123,6 +123,11 @@ func Idempotent(methods ...string) Option {
 // WithServiceConfig gives gRPC a service config in JSON, such as method
 // timeouts or a healthCheckConfig, without naming the balancer. gRPC refuses
 // one that is not well formed when the connection is made.
+//
+// A retryPolicy in it counts only where [WithRetry] turned this package's own tries
+// off: else every one of three tries would be sent three times, without a budget.
+// Calls that it was for, and whose methods are not declared idempotent, are named
+// by [Idempotent] instead.
 func WithServiceConfig(config string) Option {
 	return Option{set: func(s *settings) { s.serviceConfig = config }}
 }

@@ -118,6 +118,36 @@ func TestRetryCanBeTurnedOff(t *testing.T) {
 	}
 }
 
+// gRPC would send each try as often as its own policy says.
+func TestTheRetryPolicyOfAServiceConfigDoesNotMultiplyTries(t *testing.T) {
+	const config = `{"methodConfig": [{"name": [{"service": "echo.Echo"}], "retryPolicy": {
+		"maxAttempts": 3, "initialBackoff": "0.001s", "maxBackoff": "0.001s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
+	for name, tt := range map[string]struct {
+		retry     lb.Retry
+		look, add int // how often each is sent
+	}{
+		"ours":   {lb.Retry{}, 3, 1},
+		"gRPC's": {lb.Retry{Max: 1}, 3, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			copies := f.failing(4)
+			_, client := f.client(adsumgrpc.WithServiceConfig(config), adsumgrpc.WithRetry(tt.retry))
+			_, err := client.Look(soon(t), &echopb.Request{})
+			wantCode(t, err, codes.Unavailable)
+			if n := answeredBy(copies); n != tt.look {
+				t.Errorf("a call that is safe to send again was sent %d times, want %d", n, tt.look)
+			}
+			before := answeredBy(copies)
+			_, err = client.Add(soon(t), &echopb.Request{})
+			wantCode(t, err, codes.Unavailable)
+			if n := answeredBy(copies) - before; n != tt.add {
+				t.Errorf("a call that is not was sent %d times, want %d", n, tt.add)
+			}
+		})
+	}
+}
+
 func TestAnAnswerIsNotTriedAgain(t *testing.T) {
 	f := newFleet(t)
 	copies := f.start(2)
