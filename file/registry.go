@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/internal/content"
 )
 
 // DefaultInterval is how often files are looked at.
-const DefaultInterval = time.Second
+const DefaultInterval = content.DefaultInterval
 
 // Options are the settings of a [Registry]. The zero value works.
 type Options struct {
@@ -53,11 +54,9 @@ func New(path string, opts Options) (*Registry, error) {
 	if path == "" {
 		return nil, &adsum.InvalidError{Field: "path", Problem: "it is empty", Fix: "name a file or a folder, as in file:/etc/adsum/services"}
 	}
-	if opts.Interval == 0 {
-		opts.Interval = DefaultInterval
-	}
-	if opts.Interval < 10*time.Millisecond {
-		return nil, &adsum.InvalidError{Field: "interval", Value: opts.Interval.String(), Problem: "it is shorter than 10ms", Fix: "leave it out for " + DefaultInterval.String()}
+	var err error
+	if opts.Interval, err = content.Interval(opts.Interval); err != nil {
+		return nil, err
 	}
 	return &Registry{path: filepath.Clean(path), opts: opts, closed: make(chan struct{}), files: map[string]*source{}}, nil
 }

@@ -1,35 +1,24 @@
 package file
 
 import (
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/internal/content"
 )
 
-const (
-	maxSize = 64 << 20
-	// doubt is for how long after its modification a file is read again
-	// although size and time are the same: clocks of file systems are
-	// coarse, and a second write may hide behind the first.
-	doubt = 2 * time.Second
-)
+const maxSize = 64 << 20
 
 // source is one file and what it said last. A source that was handed out is
 // not modified; a file that changed gets another.
 type source struct {
 	name      string // of the file, for people
-	size      int64
-	modified  time.Time
-	sum       [sha256.Size]byte
+	stamp     content.Stamp
 	instances map[string][]*adsum.Instance // by service
 	skipped   map[string][]adsum.Skipped   // by service
 	broken    error                        // why the newest content could not be read
@@ -98,32 +87,25 @@ func (r *Registry) paths() ([]string, error) {
 // says that the file cannot be opened; a content that cannot be understood is
 // noted in the source, which keeps what it said before.
 func (r *Registry) read(path string, last *source) (*source, error) {
-	info, err := os.Stat(path)
-	if err != nil {
+	var before content.Stamp
+	if last != nil {
+		before = last.stamp
+	}
+	data, now, changed, err := content.Read(path, before, maxSize)
+	if err != nil && !changed {
 		return nil, err
 	}
-	unchanged := last != nil && last.size == info.Size() && last.modified.Equal(info.ModTime())
-	if unchanged && time.Since(info.ModTime()) > doubt {
-		return last, nil
-	}
-	next := &source{name: filepath.Base(path), size: info.Size(), modified: info.ModTime()}
-	data, err := slurp(path)
-	if errors.Is(err, errTooLarge) {
-		return next.keeping(last, err), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	next.sum = sha256.Sum256(data)
-	if last != nil && next.sum == last.sum {
+	if !changed {
 		same := *last
-		same.size, same.modified = next.size, next.modified
+		same.stamp = now
 		return &same, nil
 	}
-	if convert := r.opts.Convert[filepath.Ext(path)]; convert != nil {
-		if data, err = convert(data); err != nil {
-			return next.keeping(last, err), nil
-		}
+	next := &source{name: filepath.Base(path), stamp: now}
+	if err == nil {
+		data, err = content.JSON(path, data, r.opts.Convert)
+	}
+	if err != nil {
+		return next.keeping(last, err), nil
 	}
 	if err := next.decode(data); err != nil {
 		return next.keeping(last, err), nil
@@ -157,19 +139,4 @@ func (s *source) reuse(last *source) {
 			}
 		}
 	}
-}
-
-var errTooLarge = errors.New("the file is too large")
-
-func slurp(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err == nil && len(data) > maxSize {
-		err = fmt.Errorf("%w: more than %d MiB", errTooLarge, maxSize>>20)
-	}
-	return data, err
 }
