@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
 
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumhttp"
@@ -61,4 +64,44 @@ func Example() {
 	// 200 21天精通java
 	// true
 	// stopped: <nil>
+}
+
+// What a handler starts ends when nobody waits for it any more.
+func ExampleDeadlineHandler() {
+	query := func(ctx context.Context) error { // a database that is slow
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	handler := adsumhttp.DeadlineHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := query(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusGatewayTimeout)
+		}
+	}), time.Minute)
+
+	r := httptest.NewRequest(http.MethodGet, "/book/2", nil)
+	r.Header.Set(adsumhttp.DeadlineHeader, "5") // ms, as a Transport sends it
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	fmt.Print(w.Body)
+	// Output:
+	// 504
+	// context deadline exceeded
+}
+
+// A second port for those who run the program, with a page of one's own.
+func ExampleAdmin() {
+	ready := adsumhttp.Passes("database", func(context.Context) error { return nil })
+	version := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "v1.2.3") })
+	admin := adsumhttp.Admin([]adsumhttp.Check{ready}, map[string]http.Handler{"/version": version})
+
+	for _, path := range []string{"/", "/readyz", "/version"} {
+		w := httptest.NewRecorder()
+		admin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		fmt.Println(w.Code, strings.ReplaceAll(strings.TrimSpace(w.Body.String()), "\n", ", "))
+	}
+	// Output:
+	// 200 /healthz, /readyz, /version
+	// 200 ready, database: passes
+	// 200 v1.2.3
 }
