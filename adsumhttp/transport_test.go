@@ -243,6 +243,29 @@ func TestALongRetryAfterIsLeftToTheCaller(t *testing.T) {
 	}
 }
 
+func TestAShortRetryAfterIsWaitedFor(t *testing.T) {
+	f := newFleet(t)
+	var calls atomic.Int64
+	handler := func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprint(w, "later")
+	}
+	f.start("book", handler)
+	f.start("book", handler)
+	f.see("book", 2)
+	begun := time.Now()
+	if status, body := get(t, f.transport(), "http://book/"); status != http.StatusOK || body != "later" || calls.Load() != 2 {
+		t.Errorf("%d %q after %d calls, want the answer to a second one", status, body, calls.Load())
+	}
+	if took := time.Since(begun); took < time.Second {
+		t.Errorf("sent again after %v, not after the second asked for", took)
+	}
+}
+
 func TestATryThatHangsIsGivenUpForAnother(t *testing.T) {
 	f := newFleet(t)
 	var calls atomic.Int64
