@@ -125,7 +125,7 @@ func Idempotent(methods ...string) Option {
 // one that is not well formed when the connection is made.
 //
 // A retryPolicy in it counts only where [WithRetry] turned this package's own tries
-// off: else every one of three tries would be sent three times, without a budget.
+// off for good, without [WithConfig]: else every one of three tries would be sent three times, without a budget.
 // Calls that it was for, and whose methods are not declared idempotent, are named
 // by [Idempotent] instead.
 func WithServiceConfig(config string) Option {

@@ -122,17 +122,23 @@ func TestRetryCanBeTurnedOff(t *testing.T) {
 func TestTheRetryPolicyOfAServiceConfigDoesNotMultiplyTries(t *testing.T) {
 	const config = `{"methodConfig": [{"name": [{"service": "echo.Echo"}], "retryPolicy": {
 		"maxAttempts": 3, "initialBackoff": "0.001s", "maxBackoff": "0.001s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
+	single, err := lb.NewLive(lb.Config{Retry: lb.RetryConfig{Max: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		retry     lb.Retry
+		live      *lb.Live
 		look, add int // how often each is sent
 	}{
-		"ours":   {lb.Retry{}, 3, 1},
-		"gRPC's": {lb.Retry{Max: 1}, 3, 3},
+		"ours":         {lb.Retry{}, nil, 3, 1},
+		"gRPC's":       {lb.Retry{Max: 1}, nil, 3, 3},
+		"the config's": {lb.Retry{}, single, 1, 1}, // which may become ours
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t)
 			copies := f.failing(4)
-			_, client := f.client(adsumgrpc.WithServiceConfig(config), adsumgrpc.WithRetry(tt.retry))
+			_, client := f.client(adsumgrpc.WithServiceConfig(config), adsumgrpc.WithRetry(tt.retry), adsumgrpc.WithConfig(tt.live))
 			_, err := client.Look(soon(t), &echopb.Request{})
 			wantCode(t, err, codes.Unavailable)
 			if n := answeredBy(copies); n != tt.look {
