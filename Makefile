@@ -45,8 +45,10 @@ test-unit: ## Run the tests that need no server
 test-servers: ## Build and download the registries that the tests run against
 	$(step) "test servers" nice go run ./test/servers/prepare
 
+# These mostly wait, for leases to run out and servers to start: three packages
+# at a time keep two cores busy.
 test-real: ## Run the tests on the real registries, once test-servers is done
-	$(step) "tests on real servers" go test -race -timeout 20m $(TESTFLAGS) ./test/...
+	$(step) "tests on real servers" go test -race -p 3 -timeout 20m $(TESTFLAGS) ./test/...
 
 conformance: test-servers ## Run the conformance suite on every driver and write docs/conformance.md
 	@rm -rf bin/conformance
