@@ -50,6 +50,9 @@ func ParseURL(raw string) (*URL, error) {
 		if len(u.Hosts) > 0 && u.strays(path) {
 			return nil, u.invalid("there is an '@' behind the hosts", "in a password write '/' as %2F and '?' as %3F; elsewhere write '@' as %40")
 		}
+	} else if first, _, _ := strings.Cut(path, "/"); strings.ContainsAny(first, ":@") {
+		// A host, with a password perhaps, and not the beginning of a path.
+		return nil, u.invalid("the '//' before the host is missing", "write "+scheme+"://host:port; in a path write ':' as %3A and '@' as %40")
 	}
 	if u.Path, err = url.PathUnescape(path); err != nil {
 		return nil, u.invalid("the path has a broken %-escape", "write a '%' as %25")
@@ -144,7 +147,11 @@ func (u *URL) String() string {
 			b.WriteByte('/')
 		}
 	}
-	b.WriteString(strings.ReplaceAll((&url.URL{Path: u.Path}).EscapedPath(), "@", "%40"))
+	path := strings.ReplaceAll((&url.URL{Path: u.Path}).EscapedPath(), "@", "%40")
+	if u.User == nil && len(u.Hosts) == 0 {
+		path = strings.ReplaceAll(path, ":", "%3A") // which would look like a host's
+	}
+	b.WriteString(path)
 	if len(u.Query) > 0 {
 		q := url.Values{}
 		for k, vs := range u.Query {

@@ -34,7 +34,7 @@ func TestParseURLAcceptsURLsWithoutHosts(t *testing.T) {
 }
 
 func TestParseURLRefusesWhatIsNoHost(t *testing.T) {
-	for _, raw := range []string{"etcd://h:abc/x", "etcd://h:0/x", "etcd://h:99999/x", "etcd://h:/x", "etcd://::1/x", "etcd://[::1/x"} {
+	for _, raw := range []string{"etcd://h:abc/x", "etcd://h:0/x", "etcd://h:99999/x", "etcd://h:/x", "etcd://::1/x", "etcd://[::1/x", "etcd:h:2379/x"} {
 		if u, err := adsum.ParseURL(raw); !errors.Is(err, adsum.ErrInvalid) {
 			t.Errorf("%s: %v, %v", raw, u, err)
 		}
@@ -61,6 +61,8 @@ func TestAURLNeverPrintsASecret(t *testing.T) {
 		"etcd://ann:hunter2#x@h/services",
 		"etcd://ann:1@2/hunter2@h/services",
 		"nosuch://ann:hunter2@h/x",
+		"etcd:ann:hunter2@h:2379/x",
+		"etcd:hunter2@h",
 	} {
 		u, err := adsum.ParseURL(raw)
 		printed := ""
@@ -91,7 +93,7 @@ func TestOpenersNameWhatTheyKnow(t *testing.T) {
 }
 
 func FuzzParseURL(f *testing.F) {
-	for _, s := range []string{"etcd://a:b@h:1,h2:2/p?x=y", "memory:", "file:/a", "zk://h?auth=x:y", "a://@", "a://[::1]:1", "etcd://h/a%40b"} {
+	for _, s := range []string{"etcd://a:b@h:1,h2:2/p?x=y", "memory:", "file:/a", "zk://h?auth=x:y", "a://@", "a://[::1]:1", "etcd://h/a%40b", "file:a%3Ab%40c/d:e"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
