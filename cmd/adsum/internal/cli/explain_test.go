@@ -155,7 +155,7 @@ func TestExplainFailsAsOtherCommandsDo(t *testing.T) {
 		{"explain book --from ftp://x/", 1, "use http://"},
 		{"explain book --from http://u:p@127.0.0.1/", 1, "use http://"},
 		{"explain web --from " + url, 4, "it calls book"},
-		{"explain book --from " + url + "/elsewhere", 4, "not found"},
+		{"explain book --from " + url + "/elsewhere", 4, "nothing at /elsewhere about book"},
 		{"explain book --from 127.0.0.1:1", 2, "could not connect"},
 		{"explain book --from " + strange.URL, 3, `go away\x1b[2J`},
 		{"explain book --from " + strange.URL + "/page", 3, "right path"},

@@ -81,7 +81,7 @@ func (opts *explainOptions) get(ctx context.Context, u *url.URL) (report debug.R
 	}
 	switch {
 	case resp.StatusCode == http.StatusNotFound:
-		return report, codef(exitNotFound, "%s: %s", u.Host, firstLine(body))
+		return report, codef(exitNotFound, "%s has nothing at %s about %s: %s", u.Host, u.Path, opts.Service, firstLine(body))
 	case resp.StatusCode != http.StatusOK:
 		return report, codef(exitFailed, "%s answered %s: %s", u.Host, resp.Status, firstLine(body))
 	case len(body) > mostReport:
