@@ -234,6 +234,14 @@ func TestServeSaysThatItsPortIsTaken(t *testing.T) {
 	}
 }
 
+func TestServeWantsACertificateWithItsKey(t *testing.T) {
+	for _, alone := range []string{"--cert", "--key"} {
+		if code, _, errs := run(t, "", "serve", "--listen", "127.0.0.1:0", alone, "x.pem"); code != 1 || !strings.Contains(errs, "go together") {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+	}
+}
+
 func TestARecordOutlivesItsKilledOwnerByItsTTL(t *testing.T) {
 	_, url := serve(t)
 	watch := start(t, nil, "watch", "book", "-o", "jsonl", "--registry", url)

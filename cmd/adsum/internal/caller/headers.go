@@ -3,6 +3,7 @@ package caller
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // eachHeader takes headers of the form "Name: value" apart.
@@ -13,7 +14,14 @@ func eachHeader(lines []string, add func(name, value string)) error {
 		if !ok || name == "" || strings.ContainsAny(name, " \t\r\n") {
 			return fmt.Errorf("%w: header %q is not of the form 'Name: value'", ErrRequest, line)
 		}
-		add(name, strings.TrimSpace(value))
+		if value = strings.TrimSpace(value); strings.ContainsFunc(value, unprintable) {
+			return fmt.Errorf("%w: the value of header %q has a control character", ErrRequest, name)
+		}
+		add(name, value)
 	}
 	return nil
+}
+
+func unprintable(r rune) bool {
+	return r != '\t' && unicode.IsControl(r)
 }

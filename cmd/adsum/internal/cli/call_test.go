@@ -155,6 +155,7 @@ func TestCallTellsByItsExitCodeWhatFailed(t *testing.T) {
 		{1, "book " + bookInfo + ` -d {}{}`, "takes one message, not 2"},
 		{1, "book " + bookInfo + " -d @/does/not/exist", "no such file"},
 		{1, "book " + bookInfo + " -H nonsense", "Name: value"},
+		{1, "book " + bookInfo + " -H a:b\x01", "control character"},
 		{1, "book " + bookInfo + " -X PUT", "no path"},
 		{1, "book " + bookInfo + " -n 0", "1 is the least"},
 		{1, "book " + bookInfo + " --retries -1", "0 is the least"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,5 +60,8 @@ func TestAdvertisedAddressesSayWhereTheyAreFrom(t *testing.T) {
 		if _, _, err := bad.instance(); codeOf(err) != exitUsage {
 			t.Errorf("%+v: %v, exit code %d, want %d", bad, err, codeOf(err), exitUsage)
 		}
+	}
+	if _, _, err := (&instanceFlags{Name: "web", Port: 99999}).instance(); err == nil || !strings.Contains(err.Error(), "--port") {
+		t.Errorf("a port that cannot be: %v, want one that names the flag", err)
 	}
 }

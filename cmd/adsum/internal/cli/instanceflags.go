@@ -67,8 +67,11 @@ func (i *instanceFlags) advertise() (addr, why string, err error) {
 	if addr == i.Addr {
 		why = "given by --addr"
 	}
-	if err != nil {
-		err = fmt.Errorf("--addr: %w", err)
+	if err != nil && i.Addr == "" {
+		return "", "", fmt.Errorf("--port: %w", err)
 	}
-	return addr, why, err
+	if err != nil {
+		return "", "", fmt.Errorf("--addr: %w", err)
+	}
+	return addr, why, nil
 }

@@ -55,7 +55,6 @@ ADSUM_REGISTRY.`,
 	flags.StringVar(&opts.ClientCAFile, "client-ca", "", "PEM file with the authority of the clients' certificates")
 	flags.BoolVar(&opts.Insecure, "insecure", false, "listen beyond loopback without asking clients for a certificate")
 	flags.BoolVar(&opts.WhileStdin, "while-stdin", false, "end when standard input does")
-	cmd.MarkFlagsRequiredTogether("cert", "key")
 	return cmd
 }
 
@@ -123,6 +122,9 @@ func (opts *serveOptions) checkExposure() error {
 	host, _, err := net.SplitHostPort(opts.Listen)
 	if err != nil {
 		return usagef("--listen %s: give host:port, for example 127.0.0.1:2379", opts.Listen)
+	}
+	if (opts.CertFile == "") != (opts.KeyFile == "") {
+		return usagef("--cert and --key go together: a certificate is of no use without its key")
 	}
 	if opts.ClientCAFile != "" && opts.CertFile == "" {
 		return usagef("--client-ca needs --cert and --key: certificates are shown inside TLS")
