@@ -82,6 +82,7 @@ func TestEveryMistakeIsNamedWithWhatToDo(t *testing.T) {
 		`{"retry": {"budget": {"ratio": 2, "per_second": -2}}}`: {
 			`retry.budget.ratio: 2 is not from 0 to 1`, `retry.budget.per_second: -2 is less than -1`},
 		`{"ejection": {"off": true, "consecutive": 3}}`: {`ejection.off: ejection is off and set`},
+		`{"ejection": {"false": true}}`:                 {`ejection.false: there is no such field; there are off, `, `unless it is in quotes`},
 		`{"ejection": {"time": "10m"}}`:                 {`ejection.max_time: 5m0s is less than ejection.time, 10m0s`},
 		`{"ejection": {"max_share": 1.5, "consecutive": -1, "interval": "-1s"}}`: {
 			`ejection.max_share: 1.5`, `ejection.consecutive: -1`, `ejection.interval: -1s`},

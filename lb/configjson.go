@@ -264,7 +264,11 @@ func (f *fields) object(name string) *fields {
 // end refuses what nobody took.
 func (f *fields) end() {
 	for _, name := range slices.Sorted(maps.Keys(f.left)) {
-		f.problems.add(f.path+name, "there is no such field; there are %s", strings.Join(f.known, ", "))
+		hint := ""
+		if name == "false" || name == "true" {
+			hint = `; a name such as off is read as false in YAML, unless it is in quotes`
+		}
+		f.problems.add(f.path+name, "there is no such field; there are %s%s", strings.Join(f.known, ", "), hint)
 	}
 }
 

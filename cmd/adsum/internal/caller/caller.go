@@ -49,6 +49,8 @@ type Config struct {
 	Policy  lb.Policy
 	Retry   lb.Retry
 	Hedge   *lb.Hedge // nil for none
+	// Live is in place of Policy, Retry and Hedge, if not nil.
+	Live *lb.Live
 	// Key is what hashing policies go by; "" is none.
 	Key string
 	// Idempotent says that the call may be sent more than once, whatever
@@ -75,4 +77,12 @@ func (c *Config) context(ctx context.Context) context.Context {
 		return ctx
 	}
 	return lb.WithKey(ctx, c.Key)
+}
+
+// PolicyName is the name of the policy that calls go by now.
+func (c *Config) PolicyName() string {
+	if c.Live != nil {
+		return c.Live.Policy().Name()
+	}
+	return c.Policy.Name()
 }

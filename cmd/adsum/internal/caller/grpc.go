@@ -68,7 +68,12 @@ func (c *grpcCaller) dialOptions() []grpc.DialOption {
 	if c.TLS != nil {
 		secured = credentials.NewTLS(c.TLS)
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(secured), adsumgrpc.WithPolicy(c.Policy), adsumgrpc.WithRetry(c.Retry), adsumgrpc.WithHedge(c.Hedge)}
+	options := []grpc.DialOption{grpc.WithTransportCredentials(secured)}
+	if c.Live != nil {
+		options = append(options, adsumgrpc.WithConfig(c.Live))
+	} else {
+		options = append(options, adsumgrpc.WithPolicy(c.Policy), adsumgrpc.WithRetry(c.Retry), adsumgrpc.WithHedge(c.Hedge))
+	}
 	if c.ServerName != "" {
 		options = append(options, grpc.WithAuthority(c.ServerName))
 	}

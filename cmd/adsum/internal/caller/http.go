@@ -33,8 +33,11 @@ func HTTP(dir *adsum.Directory, config Config, method, path string) (Caller, err
 	if err != nil {
 		return nil, err
 	}
-	options := []adsumhttp.Option{
-		adsumhttp.WithPolicy(config.Policy), adsumhttp.WithRetry(config.Retry), adsumhttp.WithHedge(config.Hedge), adsumhttp.WithObserver(config.Observer),
+	options := []adsumhttp.Option{adsumhttp.WithObserver(config.Observer)}
+	if config.Live != nil {
+		options = append(options, adsumhttp.WithConfig(config.Live))
+	} else {
+		options = append(options, adsumhttp.WithPolicy(config.Policy), adsumhttp.WithRetry(config.Retry), adsumhttp.WithHedge(config.Hedge))
 	}
 	if config.TLS != nil {
 		options = append(options, adsumhttp.WithTLSConfig(config.TLS))

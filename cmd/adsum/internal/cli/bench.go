@@ -34,10 +34,14 @@ the latency of all calls that were due in that second. Calls that failed count
 like others. Those that were still not sent when time was up, because --in-flight
 were under way, are told apart.
 
+What --policy-file names is followed: change the file, and the next calls go by it.
+A file that has become bad changes nothing, and an error says why.
+
 -o json prints a report at the end, -o jsonl one each second as well; its last
 line has "final": true. The exit codes are those of 'adsum call'.`,
 		Example: `  adsum bench book book.BookService/GetBookInfo -d '{"book_id":1}' --rate 500 --duration 30s
   adsum bench web /list --policy least_request -o json
+  adsum bench web /list --policy-file balancing.yaml --duration 5m
   adsum bench web /list -o jsonl | jq -c '[.copies[] | {(.id): .calls}] | add'`,
 		Args:              exactArgs(2),
 		ValidArgsFunction: f.completeService,
@@ -68,6 +72,11 @@ func runBench(ctx context.Context, opts *benchOptions) error {
 	if err != nil {
 		return err
 	}
+	unfollow, err := opts.followPolicy(&config, opts.Logger())
+	if err != nil {
+		return err
+	}
+	defer unfollow()
 	admin, err := opts.openAdmin(opts.adminFlags)
 	if err != nil {
 		return err
@@ -80,7 +89,7 @@ func runBench(ctx context.Context, opts *benchOptions) error {
 	}
 	defer t.Close()
 	defer admin.Directory(t.dir)()
-	report := newBenchReport(opts, config.Policy)
+	report := newBenchReport(opts, config.PolicyName)
 	opts.measure(ctx, t, report)
 	return report.finish(ctx)
 }

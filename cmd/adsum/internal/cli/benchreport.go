@@ -16,13 +16,12 @@ import (
 	"github.com/adsum-go/adsum/cmd/adsum/internal/caller"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/load"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
-	"github.com/adsum-go/adsum/lb"
 )
 
 // benchReport shows a load while it runs, and at the end.
 type benchReport struct {
 	*benchOptions
-	policy lb.Policy
+	policy func() string // its name now
 	start  time.Time
 	total  load.Tally
 	second load.Tally // since the last report
@@ -47,7 +46,7 @@ type benchDocument struct {
 	Unsent int `json:"unsent"`
 }
 
-func newBenchReport(opts *benchOptions, policy lb.Policy) *benchReport {
+func newBenchReport(opts *benchOptions, policy func() string) *benchReport {
 	return &benchReport{benchOptions: opts, policy: policy, start: time.Now()}
 }
 
@@ -109,7 +108,7 @@ func (r *benchReport) everySecond(ctx context.Context) {
 
 func (r *benchReport) document(s load.Summary, covers time.Duration) benchDocument {
 	return benchDocument{
-		Time: time.Now(), Service: r.Service, Policy: r.policy.Name(),
+		Time: time.Now(), Service: r.Service, Policy: r.policy(),
 		Rate: r.Rate, Seconds: covers.Seconds(), Summary: s,
 	}
 }

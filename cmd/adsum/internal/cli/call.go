@@ -30,6 +30,13 @@ in and come out as JSON.
 One call prints the answer; several (-n) print a line each, and at the end how
 they spread over the copies. --timeout bounds each call.
 
+--policy-file reads all of the balancing from a file: policy, filters, ejection,
+limits, retries, hedging. In YAML it may look like this:
+
+  policy: least_request
+  zone: eu-1a
+  retry: {max: 2, per_try: 500ms}
+
 If a call fails the exit code is 3; it is 2, 4 or 5 if none could connect, found
 a copy to call, or was answered in time.`,
 		Example: `  adsum call book book.BookService/GetBookInfo -d '{"book_id":1}'
@@ -37,6 +44,7 @@ a copy to call, or was answered in time.`,
   adsum call book book.BookService/GetBookInfo -d @request.json --proto book.proto
   adsum call web /list -n 4 --policy round_robin
   adsum call web /list -n 1000 -c 10 --hedge 0.99
+  adsum call web /list -n 100 --policy-file balancing.yaml
   adsum call web /orders -d '{"book":1}' -H 'Authorization: Bearer …'`,
 		Args:              exactArgs(2),
 		ValidArgsFunction: f.completeService,
@@ -62,6 +70,11 @@ func runCall(ctx context.Context, opts *callOptions) error {
 	if err != nil {
 		return err
 	}
+	unfollow, err := opts.followPolicy(&config, opts.Logger())
+	if err != nil {
+		return err
+	}
+	defer unfollow()
 	t, err := opts.open(ctx, &opts.callFlags, config, opts.Calls > 1)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/cmd/adsum/internal/caller"
 	"github.com/adsum-go/adsum/lb"
+	"github.com/adsum-go/adsum/lb/lbfile"
 )
 
 // spreadWait is how long the first of several calls waits for copies to be
@@ -32,26 +34,32 @@ type callFlags struct {
 	Request    string
 	Protos     caller.ProtoFiles
 	Policy     string
+	PolicyFile string
 	Key        string
 	Retries    int
 	Hedge      float64
 	Idempotent bool
 	TLS        tlsFlags
+	// given tells whether a flag was.
+	given func(name string) bool
 }
 
 func (c *callFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	c.given = flags.Changed
 	flags.StringVarP(&c.Data, "data", "d", "", "what to send: text, @FILE, or - for standard input; JSON over gRPC")
 	flags.StringArrayVarP(&c.Headers, "header", "H", nil, "header or metadata, 'Name: value'; may be repeated")
 	flags.StringVarP(&c.Request, "request", "X", "", "method of HTTP (default GET, or POST with --data)")
 	flags.StringSliceVar(&c.Protos.Names, "proto", nil, ".proto file that describes the method, instead of reflection; may be repeated")
 	flags.StringSliceVar(&c.Protos.Imports, "proto-path", nil, "folder to look imports of --proto up in; may be repeated")
 	flags.StringVar(&c.Policy, "policy", "", "how copies are chosen: "+strings.Join(policyNames(), ", ")+"\n(default peak_ewma, with ejection of copies that fail)")
+	flags.StringVar(&c.PolicyFile, "policy-file", "", "file with all of the balancing, JSON or YAML,\ninstead of --policy, --retries and --hedge")
 	flags.StringVar(&c.Key, "key", "", "what hashing policies choose by")
 	flags.IntVar(&c.Retries, "retries", 2, "further tries of a call that is safe to send again")
 	flags.Float64Var(&c.Hedge, "hedge", 0, "send a call that is safe to send again to a second copy once it takes longer than this share of them, such as 0.95; of more than a hundred calls (default: never)")
 	flags.BoolVar(&c.Idempotent, "idempotent", false, "it is safe to send again, whatever the method says")
 	c.TLS.add(flags)
+	_ = cmd.MarkFlagFilename("policy-file", "json", "yaml", "yml")
 	_ = cmd.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions(policyNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -101,6 +109,25 @@ func (c *callFlags) policy() (lb.Policy, error) {
 		return lb.Routing{}, nil
 	}
 	return lb.PolicyOf(c.Policy)
+}
+
+// followPolicy gives the calls the balancing of --policy-file, if there is one, until
+// the function that it returns is called.
+func (c *callFlags) followPolicy(config *caller.Config, logger *slog.Logger) (func(), error) {
+	if c.PolicyFile == "" {
+		return func() {}, nil
+	}
+	for _, said := range [][2]string{{"policy", "policy"}, {"retries", "retry.max"}, {"hedge", "hedge"}} {
+		if c.given(said[0]) {
+			return nil, usagef("--policy-file and --%s: the file says that, as %q; leave out one of the flags", said[0], said[1])
+		}
+	}
+	file, err := lbfile.Open(c.PolicyFile, lbfile.Options{Convert: toJSON(), Logger: logger})
+	if err != nil {
+		return nil, usagef("--policy-file: %w", err)
+	}
+	config.Live = file.Live()
+	return func() { file.Close() }, nil
 }
 
 // readData is the text itself, or what @FILE or - name.

@@ -29,8 +29,10 @@ func openers() adsum.Openers {
 
 // openFile reads YAML as well as JSON.
 func openFile(rawURL string) (adsum.Registry, error) {
-	return file.OpenWith(rawURL, file.Options{Convert: map[string]func([]byte) ([]byte, error){
-		".yaml": yaml.YAMLToJSON,
-		".yml":  yaml.YAMLToJSON,
-	}})
+	return file.OpenWith(rawURL, file.Options{Convert: toJSON()})
+}
+
+// toJSON are the formats of files besides JSON, by their endings.
+func toJSON() map[string]func([]byte) ([]byte, error) {
+	return map[string]func([]byte) ([]byte, error){".yaml": yaml.YAMLToJSON, ".yml": yaml.YAMLToJSON}
 }
