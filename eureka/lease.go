@@ -28,6 +28,7 @@ type lease struct {
 	asked bool           // the ledger agreed to word since
 	dirty int64          // lastDirtyTimestamp of what was accepted
 	tried int64          // of the last write, whose answer may have been lost
+	again int            // at how many looks a drain is yet to be undone once more
 
 	ctx    context.Context // ends with the keeping of the lease
 	cancel context.CancelFunc
@@ -96,8 +97,19 @@ func (l *lease) publish(ctx context.Context, in adsum.Instance, word adsum.Overr
 	return l.claim, fmt.Errorf("the record does not stay: after %d attempts there is another one or none", attempts)
 }
 
+// undoneAgain is at how many looks the end of a drain is repeated. Servers that
+// are peers tell each other a record and its drain apart and in any order, and
+// one that hears of them the wrong way round stays drained for ever.
+const undoneAgain = 3
+
 // accept notes what was published.
 func (l *lease) accept(in adsum.Instance, word adsum.Override, dirty int64) {
+	switch {
+	case drains(in, word):
+		l.again = 0
+	case drains(l.in, l.word):
+		l.again = undoneAgain
+	}
 	l.in, l.word, l.asked, l.dirty = in.Clone(), word, false, dirty
 	l.r.words.keep(l.kept(), word)
 }

@@ -131,9 +131,12 @@ func (l *lease) obey(ctx context.Context, held *entry) (int64, error) {
 	if !l.asked || word != (adsum.Override{}) {
 		said, err := l.consult(ctx, word)
 		l.asked = err == nil
-		if err == nil {
+		switch {
+		case err == nil:
 			word = said
-		} // else the word of before stands until there is an answer
+		case !errors.Is(err, adsum.ErrDenied):
+			return held.dirty, nil // what was published stands until there is an answer
+		}
 	}
 	undone := held.word != nil && *held.word == adsum.Override{}
 	if word != l.word || undone {
@@ -142,6 +145,10 @@ func (l *lease) obey(ctx context.Context, held *entry) (int64, error) {
 	}
 	// What fails here is done at the next look, as is a ledger written that
 	// is gone. It is no reason to lose the lease.
+	if l.again > 0 && held.override != outOfService {
+		l.again--
+		_ = l.r.undoDrain(ctx, instancePath(l.service, l.id), statusOf(l.in.Status))
+	}
 	if word.Status == adsum.Draining && held.override != outOfService {
 		_ = l.r.drain(ctx, instancePath(l.service, l.id))
 	}

@@ -243,7 +243,11 @@ func sees(t testing.TB, view *adsum.View, what string, ok func(*adsum.Snapshot) 
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			t.Fatalf("never saw %s; last was %v, stale since %v, %v", what, s.Instances, s.StaleSince, s.Err)
+			var last []string
+			for _, in := range s.Instances {
+				last = append(last, fmt.Sprintf("%v %s (%s, reported %q, weight %d)", in, in.Status, in.Reason, in.Reported, in.Weight))
+			}
+			t.Fatalf("never saw %s; last was %q, stale since %v, %v", what, last, s.StaleSince, s.Err)
 		}
 	}
 }
