@@ -138,6 +138,7 @@ func TestUpdatesReachTheRegistryAndTheLatestWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := memory.New()
 		reg := register(t, registry, book)
+		registry.Slow(time.Second) // no time passes in here while the updates come
 		for i := range 100 {
 			if err := reg.Update(func(in *adsum.Instance) { in.Weight = i + 1 }); err != nil {
 				t.Fatal(err)
@@ -153,7 +154,7 @@ func TestUpdatesReachTheRegistryAndTheLatestWins(t *testing.T) {
 		if state.Published.Weight != 100 || state.Published.Reason != "slow disk" || state.Lost != 0 {
 			t.Errorf("%+v", state)
 		}
-		if writes := registry.Server().Writes(); writes > 10 {
+		if writes := registry.Server().Writes(); writes > 3 { // the first, the one under way, and the latest
 			t.Errorf("%d writes for updates that came at once", writes)
 		}
 	})
