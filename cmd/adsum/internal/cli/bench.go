@@ -65,8 +65,14 @@ func runBench(ctx context.Context, opts *benchOptions) error {
 	if !(opts.Rate > 0 && opts.Rate <= maxRate) {
 		return usagef("--rate %g: more than 0, and %d at most", opts.Rate, maxRate)
 	}
-	if opts.InFlight < 1 || opts.Calls() < 1 {
-		return usagef("--rate %g, --duration %s, --in-flight %d: that is no call at all", opts.Rate, opts.Duration, opts.InFlight)
+	if opts.InFlight < 1 {
+		return usagef("--in-flight %d: at least one call must be allowed", opts.InFlight)
+	}
+	if opts.Duration <= 0 {
+		return usagef("--duration %s: give a time above 0, such as 10s", opts.Duration)
+	}
+	if opts.Calls() < 1 {
+		return usagef("--rate %g for --duration %s is no call at all; raise one of them", opts.Rate, opts.Duration)
 	}
 	config, err := opts.config(opts.In)
 	if err != nil {

@@ -120,8 +120,9 @@ func TestBenchTellsWhatItCouldNotSend(t *testing.T) {
 
 func TestBenchRefusesALoadOfNothing(t *testing.T) {
 	b := newBench(t)
-	for _, args := range []string{"--rate 0", "--rate -1", "--rate inf", "--rate nan", "--duration 1ms", "--in-flight 0"} {
-		if r := b.run(append([]string{"bench", "web", "/"}, strings.Fields(args)...)...); r.code != 1 || !strings.Contains(r.err, "--rate") {
+	for _, args := range []string{"--rate 0", "--rate -1", "--rate inf", "--rate nan", "--duration 1ms", "--duration -1s", "--in-flight 0"} {
+		flag, _, _ := strings.Cut(args, " ")
+		if r := b.run(append([]string{"bench", "web", "/"}, strings.Fields(args)...)...); r.code != 1 || !strings.Contains(r.err, flag) {
 			t.Errorf("%s: exit %d, %q", args, r.code, r.err)
 		}
 	}

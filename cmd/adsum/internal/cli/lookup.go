@@ -122,10 +122,15 @@ func (f *Factory) explain(ctx context.Context, registry adsum.Registry, err erro
 // hint is what to do about a registry that cannot be reached.
 func (f *Factory) hint() string {
 	const other = "--registry or ADSUM_REGISTRY names another"
-	if u, err := adsum.ParseURL(f.registryURL()); err != nil || len(u.Hosts) == 0 {
+	u, err := adsum.ParseURL(f.registryURL())
+	switch {
+	case err != nil || len(u.Hosts) == 0:
 		return other
+	case u.Scheme == "etcd":
+		return "is it running? 'adsum serve' starts an etcd; " + other
+	default:
+		return "is it running? " + other
 	}
-	return "is it running? 'adsum serve' starts an etcd; " + other
 }
 
 // lastError is what the registry itself said, and nil when all that is known

@@ -9,6 +9,9 @@ import (
 	"github.com/adsum-go/adsum"
 )
 
+// maxWeight is the largest that a registry takes.
+const maxWeight = 65535
+
 type weightOptions struct {
 	overrideOptions
 	Weight int
@@ -52,7 +55,7 @@ func (opts *weightOptions) parse(cmd *cobra.Command, args []string) error {
 		return usagef("the weight is missing, usage: %s", cmd.UseLine())
 	}
 	n, err := strconv.Atoi(args[2])
-	if err != nil || n < 1 {
+	if err != nil || n < 1 || n > maxWeight {
 		return usagef("weight %q: give a number from 1 to 65535; to send nothing new, use 'adsum drain'", args[2])
 	}
 	opts.Weight = n
