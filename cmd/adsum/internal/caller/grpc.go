@@ -99,11 +99,22 @@ func (c *grpcCaller) Call(ctx context.Context) Answer {
 	} else {
 		answer.Err = c.unary(ctx, &answer)
 	}
+	answer.Err = outOfTime(ctx, answer.Err)
 	answer.Took = time.Since(start)
 	if answer.Copy.ID != "" || answer.Err == nil {
 		answer.Status = status.Code(answer.Err).String()
 	}
 	return answer
+}
+
+// outOfTime is the error of a call whose time is up. The server's clock runs out,
+// too, and when it is heard first it may say that the call was cancelled.
+func outOfTime(ctx context.Context, err error) error {
+	deadline, limited := ctx.Deadline()
+	if limited && status.Code(err) == codes.Canceled && !time.Now().Before(deadline) {
+		return status.Error(codes.DeadlineExceeded, status.Convert(err).Message())
+	}
+	return err
 }
 
 func (c *grpcCaller) unary(ctx context.Context, answer *Answer) error {
