@@ -116,9 +116,13 @@ func (c *client) loop(ctx context.Context) {
 	}
 }
 
-// report fails the test if a call failed since the last report.
+// report fails the test if a call failed since the last report. It waits for one
+// to end, as what is reported may have taken less time than a call does.
 func (c *client) report(after string) (total int) {
 	c.t.Helper()
+	for limit := time.Now().Add(10 * time.Second); c.calls() == 0 && time.Now().Before(limit); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.total == 0 {
@@ -130,6 +134,13 @@ func (c *client) report(after string) (total int) {
 	total = c.total
 	c.total, c.failed = 0, nil
 	return total
+}
+
+// calls is how many ended since the last report.
+func (c *client) calls() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
 }
 
 // await waits until the client sees so many copies that may be called, of a
