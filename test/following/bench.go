@@ -1,5 +1,5 @@
-// Package following measures what it costs to follow a large service, on any
-// registry.
+//go:build unix
+
 package following
 
 import (
