@@ -140,6 +140,9 @@ func (l *lease) obey(ctx context.Context, held *entry) (int64, error) {
 	}
 	undone := held.word != nil && *held.word == adsum.Override{}
 	if word != l.word || undone {
+		// Before it is published: the servers may lose their memory between
+		// the writing of a record and its reading back.
+		l.r.words.keep(l.kept(), word)
 		_, err := l.publish(ctx, l.in, word)
 		return l.dirty, err
 	}
