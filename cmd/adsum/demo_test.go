@@ -30,7 +30,7 @@ func pids(t *testing.T, story string) []int {
 // awaitGone waits until none of the processes is left.
 func awaitGone(t *testing.T, pids []int) {
 	t.Helper()
-	limit := time.After(time.Minute)
+	limit := time.After(10 * time.Second)
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for {
