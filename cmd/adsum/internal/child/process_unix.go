@@ -11,8 +11,15 @@ import (
 // Freezes tells whether Freeze works here.
 const Freezes = true
 
-// Freeze stops the child without it noticing, until Thaw.
-func (p *Process) Freeze() error { return p.Signal(syscall.SIGSTOP) }
+// Freeze stops the child without it noticing, until Thaw. On Linux it returns
+// once the child stands still: should this process be killed from then on, the
+// kernel wakes the child, which would else sleep on with its last signal unread.
+func (p *Process) Freeze() error {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return awaitStop(p.PID())
+}
 
 // Thaw lets a frozen child go on.
 func (p *Process) Thaw() error { return p.Signal(syscall.SIGCONT) }
