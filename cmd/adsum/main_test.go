@@ -243,6 +243,7 @@ func TestServeWantsACertificateWithItsKey(t *testing.T) {
 }
 
 func TestARecordOutlivesItsKilledOwnerByItsTTL(t *testing.T) {
+	t.Parallel()
 	_, url := serve(t)
 	watch := start(t, nil, "watch", "book", "-o", "jsonl", "--registry", url)
 	watch.out.await(t, `"total":0`)

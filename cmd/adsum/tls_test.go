@@ -92,6 +92,7 @@ func TestServeAsksClientsForACertificateAndMayThenListenAnywhere(t *testing.T) {
 }
 
 func TestServeSaysThatItsDataIsInUse(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	serve(t, "--data", dir)
 	began := time.Now()
