@@ -18,6 +18,7 @@ import (
 type script struct {
 	adsum.Registry
 	heartbeat time.Duration
+	readOnly  bool
 	acts      chan func(emit func(adsum.Listing)) error
 	opened    chan struct{}
 }
@@ -27,7 +28,7 @@ func newScript() *script {
 }
 
 func (s *script) Capabilities() adsum.Capabilities {
-	return adsum.Capabilities{Driver: "script", Registry: "script:", Heartbeat: s.heartbeat}
+	return adsum.Capabilities{Driver: "script", Registry: "script:", Heartbeat: s.heartbeat, Register: !s.readOnly}
 }
 
 func (s *script) Watch(ctx context.Context, _ string, emit func(adsum.Listing)) error {
@@ -78,8 +79,15 @@ func ids(instances []*adsum.Instance) string {
 // watching opens a view of "book" on the scripted registry in a bubble.
 func watching(t *testing.T, test func(t *testing.T, s *script, view *adsum.View), opts ...adsum.DirectoryOption) {
 	t.Helper()
+	watchingScript(t, func(*script) {}, test, opts...)
+}
+
+// watchingScript is watching with a script that is set up first.
+func watchingScript(t *testing.T, set func(*script), test func(t *testing.T, s *script, view *adsum.View), opts ...adsum.DirectoryOption) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript()
+		set(s)
 		dir := adsum.NewDirectory(s, append(opts, quiet)...)
 		defer dir.Close()
 		view, err := dir.Open("book")
@@ -243,6 +251,84 @@ func TestAnEmptyFirstAnswerAfterAnOutageIsNotBelievedAtOnce(t *testing.T) {
 			t.Errorf("an empty answer of a watch that is well: %s", ids(now.Instances))
 		}
 	})
+}
+
+// freeze lets so much time pass until the watch answers again.
+func (s *script) freeze(d time.Duration) {
+	s.fail(adsum.ErrSilent)
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestWhatVanishesAfterALongOutageIsHeldUntilItRegistersAgainOrTimeIsUp(t *testing.T) {
+	watching(t, func(t *testing.T, s *script, view *adsum.View) {
+		s.emit(1, copyOf("a"), copyOf("b"), copyOf("c"), copyOf("d"))
+		s.freeze(30 * time.Second)
+		s.emit(2, copyOf("a"), copyOf("b"), copyOf("c"), copyOf("new"))
+		if now := view.Snapshot(); ids(now.Instances) != "[a b c d new]" || !now.Stale() || !errors.Is(now.Err, adsum.ErrMemoryLost) {
+			t.Fatalf("d was missing from the first answer: %s, %+v", ids(now.Instances), now)
+		}
+		s.emit(3, copyOf("d"), copyOf("new"))
+		if now := view.Snapshot(); ids(now.Instances) != "[a b c d new]" || !now.Stale() {
+			t.Errorf("the leases of a, b and c ran out: %s, %+v", ids(now.Instances), now)
+		}
+		s.emit(4, copyOf("a"), copyOf("b", func(in *adsum.Instance) { in.Weight = 9 }))
+		now := view.Snapshot()
+		if b, _ := now.Get("b"); ids(now.Instances) != "[a b c]" || b.Weight != 9 {
+			t.Errorf("d came back and left, and new was never doubted: %s", ids(now.Instances))
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if now = view.Snapshot(); ids(now.Instances) != "[a b]" || now.Stale() || now.Err != nil {
+			t.Errorf("c had its time: %s, %+v", ids(now.Instances), now)
+		}
+		s.emit(5, copyOf("a"))
+		if now = view.Snapshot(); ids(now.Instances) != "[a]" {
+			t.Errorf("b left long after the outage: %s", ids(now.Instances))
+		}
+	})
+}
+
+func TestWhatIsListedAfterALongOutageIsDoubtedForAWhileOnly(t *testing.T) {
+	watching(t, func(t *testing.T, s *script, view *adsum.View) {
+		s.emit(1, copyOf("a"), copyOf("b"))
+		s.freeze(30 * time.Second)
+		s.emit(1, copyOf("a"), copyOf("b"))
+		if now := view.Snapshot(); now.Stale() {
+			t.Errorf("nothing is missing: %+v", now)
+		}
+		time.Sleep(19 * time.Second)
+		s.emit(2, copyOf("a"))
+		if now := view.Snapshot(); ids(now.Instances) != "[a b]" || !now.Stale() {
+			t.Errorf("%s, %+v", ids(now.Instances), now)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if now := view.Snapshot(); ids(now.Instances) != "[a]" || now.Stale() {
+			t.Errorf("b leaves 20 s after the outage, whenever it vanished: %s, %+v", ids(now.Instances), now)
+		}
+	})
+}
+
+func TestAfterAnOutageInWhichNoLeaseCanRunOutTheAnswerIsBelievedAtOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		readOnly bool
+		outage   time.Duration
+	}{
+		"short":            {outage: 9 * time.Second},
+		"nobody registers": {outage: time.Minute, readOnly: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			watchingScript(t, func(s *script) { s.readOnly = test.readOnly }, func(t *testing.T, s *script, view *adsum.View) {
+				s.emit(1, copyOf("a"), copyOf("b"))
+				s.freeze(test.outage)
+				s.emit(2, copyOf("a"))
+				if now := view.Snapshot(); ids(now.Instances) != "[a]" || now.Stale() {
+					t.Errorf("%s, %+v", ids(now.Instances), now)
+				}
+			})
+		})
+	}
 }
 
 func TestChangesTellWhatIsDifferentAndCombineForASlowConsumer(t *testing.T) {

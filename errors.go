@@ -38,8 +38,9 @@ var (
 	ErrTooManyServices = errors.New("too many services watched")
 	// ErrSilent says that a watch gave no sign of life for too long.
 	ErrSilent = errors.New("watch is silent")
-	// ErrMemoryLost says that the registry came back empty or with an older
-	// state, so that what it does not list may still be running.
+	// ErrMemoryLost says that the registry came back empty, with an older
+	// state, or after an outage in which leases may have run out, so that what
+	// it does not list may still be running.
 	ErrMemoryLost = errors.New("registry lost its memory")
 	// ErrClosed says that the thing was closed by its owner.
 	ErrClosed = errors.New("closed")

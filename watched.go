@@ -50,6 +50,7 @@ type watched struct {
 	sequence    uint64               // of the last answer
 	listed      Listing              // the last answer itself
 	held        map[string]*Instance // by id: what the registry forgot; see withHeld
+	doubted     map[string]*Instance // by id: what it lists, and may forget yet
 	heldSince   time.Time
 	holding     *time.Timer // ends the hold
 	disk        *Snapshot   // last known good of an earlier run, not yet used
