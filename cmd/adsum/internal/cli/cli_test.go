@@ -77,6 +77,7 @@ func (b *bench) openers() adsum.Openers {
 		"memory":  func(string) (adsum.Registry, error) { return b.server.Client(), nil },
 		"hostile": func(string) (adsum.Registry, error) { return hostile{b.server.Client()}, nil },
 		"other":   func(string) (adsum.Registry, error) { return b.other.Client(), nil },
+		"rotated": func(string) (adsum.Registry, error) { return &rotated{Registry: b.server.Client()}, nil },
 		"plain":   func(string) (adsum.Registry, error) { return plain{b.server.Client()}, nil },
 	}
 }

@@ -28,7 +28,11 @@ func newCmdRegister(f *Factory, runF func(context.Context, *registerOptions) err
 SIGTERM or Ctrl-C, which withdraws it. To start the program too, use adsum run.
 
 With --check the copy is published as starting until the first pass, and as
-critical while a check fails.`,
+critical while a check fails.
+
+A registry that is down is waited for. One that refuses the first registration,
+its credentials or its certificate, ends the command; once a registration was
+accepted, that is tried again, too, as a token may have been rotated.`,
 		Example: `  adsum register --name book --addr 10.0.0.5:50051
   adsum register --name db --addr 10.0.0.9:5432 --check tcp://10.0.0.9:5432 --tag primary --meta role=rw`,
 		Args: exactArgs(0),
@@ -82,7 +86,9 @@ func runRegister(ctx context.Context, opts *registerOptions) error {
 		admin.checker(checker)
 		checker.Attach(reg)
 	}
-	opts.follow(ctx, reg)
+	if err := opts.follow(ctx, reg); err != nil {
+		return errors.Join(err, reg.Close(ctx))
+	}
 	return opts.withdraw(ctx, reg)
 }
 
@@ -108,31 +114,35 @@ func (f *Factory) register(registry adsum.Registry, in adsum.Instance, flags che
 }
 
 // follow tells people what becomes of a registration, until ctx ends or the
-// registration does.
-func (f *Factory) follow(ctx context.Context, reg *adsum.Registration) {
+// registration does. It fails when the registry refuses, for good, what it
+// never accepted before: that is a mistake of whoever started the command.
+func (f *Factory) follow(ctx context.Context, reg *adsum.Registration) error {
 	var last string
 	for {
 		changed := reg.Changed()
-		if reg.State().Closed {
-			return
+		stats, in := reg.Stats(), reg.Instance()
+		if stats.Closed {
+			return nil
 		}
-		if line := describeRegistration(reg); line != last {
+		if stats.Registrations == 0 && !stats.Superseded && adsum.Final(stats.LastError) {
+			return fmt.Errorf("%s is not registered in %s: %w", &in, stats.Registry, stats.LastError)
+		}
+		if line := describeRegistration(stats.RegistrationState, in); line != last {
 			f.Notef("%s", line)
 			last = line
 		}
 		select {
 		case <-changed:
 		case <-reg.Done():
-			return
+			return nil
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 }
 
 // describeRegistration is one line on how a registration is.
-func describeRegistration(reg *adsum.Registration) string {
-	state, in := reg.State(), reg.Instance()
+func describeRegistration(state adsum.RegistrationState, in adsum.Instance) string {
 	switch {
 	case state.Superseded:
 		return in.String() + " was taken over by a younger owner"
@@ -159,6 +169,13 @@ func (f *Factory) withdraw(ctx context.Context, reg *adsum.Registration) error {
 	if err := reg.Close(ctx); err != nil {
 		return codef(exitConnect, "not withdrawn, the record runs out with its TTL: %w", err)
 	}
-	f.Notef("withdrawn %s", &in)
+	switch stats := reg.Stats(); {
+	case stats.Registrations > 0:
+		f.Notef("withdrawn %s", &in)
+	case stats.LastError != nil:
+		return codef(exitConnect, "%s was never registered in %s: %w", &in, stats.Registry, stats.LastError)
+	default:
+		f.Notef("stopped before %s was registered", &in)
+	}
 	return nil
 }

@@ -1,11 +1,14 @@
 package cli_test
 
 import (
+	"context"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/memory"
 )
 
 func TestRegisterKeepsTheRecordUntilItIsStopped(t *testing.T) {
@@ -70,6 +73,62 @@ func TestRegisterWaitsForARegistryThatIsDown(t *testing.T) {
 	p.err.await(t, "registered book/127.0.0.1:1 as passing")
 	p.stop()
 	p.wait()
+}
+
+func TestRegisterFailsAtOnceWhenTheFirstRegistrationIsDenied(t *testing.T) {
+	b := newBench(t)
+	b.server.Deny()
+	r := b.run("register", "--name", "book", "--addr", "127.0.0.1:1")
+	if r.code != 3 || !strings.Contains(r.err, "adsum: book/127.0.0.1:1 is not registered in memory:: register: ") ||
+		!strings.Contains(r.err, "access denied") || strings.Contains(r.err, "withdrawn") || strings.Contains(r.err, "trying") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
+
+// rotated denies the second registration, as while a token is replaced.
+type rotated struct {
+	*memory.Registry
+	registrations atomic.Int32
+}
+
+func (r *rotated) Register(ctx context.Context, in adsum.Instance, opts adsum.RegisterOptions) (adsum.Lease, error) {
+	if r.registrations.Add(1) == 2 {
+		return nil, adsum.ErrDenied
+	}
+	return r.Registry.Register(ctx, in, opts)
+}
+
+func TestRegisterTriesOnWhenWhatWasAcceptedIsDeniedLater(t *testing.T) {
+	b := newBench(t)
+	p := b.start("register", "--registry", "rotated:", "--name", "book", "--addr", "127.0.0.1:1")
+	p.err.await(t, "registered book/127.0.0.1:1 as passing")
+	if err := b.server.ExpireLease("book", "127.0.0.1:1"); err != nil {
+		t.Fatal(err)
+	}
+	p.err.await(t, "not registered, trying on: register: access denied\nregistered book/127.0.0.1:1 as passing")
+	p.stop()
+	if r := p.wait(); r.code != 0 || !strings.HasSuffix(r.err, "\nwithdrawn book/127.0.0.1:1\n") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
+
+func TestRegisterDoesNotClaimToHaveWithdrawnWhatNeverWasThere(t *testing.T) {
+	b := newBench(t)
+	b.server.Down()
+	p := b.start("register", "--name", "book", "--addr", "127.0.0.1:1")
+	p.err.await(t, "not registered, trying on: ")
+	p.stop()
+	if r := p.wait(); r.code != 2 || !strings.Contains(r.err, "book/127.0.0.1:1 was never registered in memory:: register: ") ||
+		strings.Contains(r.err, "withdrawn") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+	b.server.Freeze()
+	p = b.start("register", "--name", "book", "--addr", "127.0.0.1:1")
+	p.err.await(t, "registering book/127.0.0.1:1")
+	p.stop()
+	if r := p.wait(); r.code != 0 || !strings.Contains(r.err, "stopped before book/127.0.0.1:1 was registered") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
 }
 
 func TestDeregisterRemovesARecordThatNobodyKeeps(t *testing.T) {

@@ -39,7 +39,11 @@ once it accepts TCP connections on the advertised address. When it ends, it is
 deregistered, and adsum exits with its exit code. On SIGTERM or Ctrl-C it is
 published as draining, deregistered after --drain, and gets the signal after
 another --grace, when no caller knows it any more. A second signal does not
-wait.`,
+wait.
+
+A registry that is down is waited for. One that refuses the first registration,
+its credentials or its certificate, ends the program and the command, with code 3
+or 2.`,
 		Example: `  adsum run --name web --port 8080 --check http://127.0.0.1:8080/ -- python3 -m http.server 8080
   adsum run --name book --addr 10.0.0.5:50051 --check grpc://127.0.0.1:50051 -- ./book-server
   adsum run --name db --port 5432 --check 'exec:pg_isready -q' -- postgres -D data`,
@@ -153,7 +157,9 @@ func (s *service) run(ctx context.Context, checks []health.Check) error {
 	sig := s.untilReady(checker)
 	if sig == nil && !s.ended() {
 		if sig, err = s.whileRegistered(ctx, checker); err != nil {
-			return errors.Join(err, s.process.Kill())
+			s.hurry = true // nobody calls it
+			s.end(syscall.SIGTERM)
+			return err
 		}
 	}
 	if sig != nil {
@@ -233,31 +239,43 @@ func (s *service) whileRegistered(ctx context.Context, checker *health.Checker) 
 	}
 	s.admin.own(reg)
 	checker.Attach(reg)
-	followed := make(chan struct{})
+	refused := make(chan error, 1)
 	go func() {
-		defer close(followed)
-		s.follow(context.WithoutCancel(ctx), reg)
+		defer close(refused)
+		if err := s.follow(context.WithoutCancel(ctx), reg); err != nil {
+			refused <- err
+		}
 	}()
-	sig := s.untilStopped()
+	sig, err := s.untilStopped(refused)
+	if err != nil {
+		return nil, errors.Join(err, reg.Close(ctx))
+	}
 	if sig != nil {
 		s.drain(reg)
 	}
 	err = s.withdraw(ctx, reg)
-	<-followed
+	<-refused
 	if err != nil {
 		s.Notef("%v", err)
 	}
 	return sig, nil
 }
 
-func (s *service) untilStopped() os.Signal {
+// untilStopped returns the signal that asks to end, nil when the program ended
+// by itself, or why it cannot be registered.
+func (s *service) untilStopped(refused <-chan error) (os.Signal, error) {
 	for {
 		select {
+		case err := <-refused:
+			if err != nil {
+				return nil, err
+			}
+			refused = nil // superseded; the program runs on
 		case <-s.process.Done():
-			return nil
+			return nil, nil
 		case sig := <-s.signals:
 			if s.asksToEnd(sig) {
-				return sig
+				return sig, nil
 			}
 		}
 	}

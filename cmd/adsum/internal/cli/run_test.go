@@ -201,3 +201,16 @@ func TestRunIsReadyOnceItsProgramIsRegistered(t *testing.T) {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
 }
+
+func TestRunEndsTheProgramWhenTheFirstRegistrationIsDenied(t *testing.T) {
+	b := newBench(t)
+	b.server.Deny()
+	r := b.runWeb(freeAddr(t)).wait()
+	if r.code != 3 || !strings.Contains(r.err, "is not registered in memory:: register: ") || !strings.Contains(r.err, "access denied") ||
+		strings.Contains(r.err, "withdrawn") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+	if !strings.Contains(r.out, "program got terminated") {
+		t.Errorf("the program was not asked to end: %s", r.out)
+	}
+}
