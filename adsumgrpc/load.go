@@ -118,17 +118,7 @@ func tell(ctx context.Context, meter *load.Meter) {
 }
 
 // loadOf reads the report from the trailers of a call.
-func loadOf(trailer metadata.MD) lb.Load {
-	values := trailer[load.TrailerKey]
-	if len(values) != 1 {
-		return lb.Load{}
-	}
-	report, err := load.ParseBinary(values[0])
-	if err != nil {
-		return lb.Load{} // from a server that knows no better
-	}
-	return report.Load
-}
+func loadOf(trailer metadata.MD) lb.Load { return load.OfTrailer(trailer[load.TrailerKey]) }
 
 const (
 	probeService = "adsum.load.v1.Load"

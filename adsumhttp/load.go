@@ -156,14 +156,4 @@ func (t connTeller) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // loadOf reads the report from the headers of an answer.
-func loadOf(h http.Header) lb.Load {
-	values := h[load.Header]
-	if len(values) != 1 {
-		return lb.Load{}
-	}
-	r, err := load.ParseText(values[0])
-	if err != nil {
-		return lb.Load{} // from a server that knows no better
-	}
-	return r.Load
-}
+func loadOf(h http.Header) lb.Load { return load.OfHeader(h[load.Header]) }

@@ -187,7 +187,15 @@ func (b *Balancer) finish(ctx context.Context, picked lb.Picked, m *member, requ
 	if deadline, ok := ctx.Deadline(); ok {
 		outcome.Deadline = time.Until(deadline)
 	}
-	defer func() { picked.Done(outcome) }()
+	var load *told // nil unless somebody wants to know
+	if picked.WantsLoad() {
+		load = &told{}
+		ctx = load.listening(ctx)
+	}
+	defer func() {
+		outcome.Load = load.last()
+		picked.Done(outcome)
+	}()
 	response, err = m.invoke(ctx, request)
 	outcome.Result = b.blame(ctx, err)
 	return response, err

@@ -16,5 +16,6 @@
 // Endpointer, go-kit's Retry on this Balancer.
 //
 // [FromInstancers] is the other direction: go-kit's instancers, as a registry
-// that a Directory can watch. [NewLogger] lets adsum log to a go-kit logger.
+// that a Directory can watch. [LoadFromHTTP] and [LoadFromGRPC] read what servers
+// tell of their load. [NewLogger] lets adsum log to a go-kit logger.
 package adsumkit

@@ -243,6 +243,10 @@ type Picked struct {
 // untimed is the start of a call that is not timed.
 const untimed = time.Duration(math.MinInt64)
 
+// WantsLoad reports whether the policy goes by what servers tell of their load. If
+// not, a transport may save itself the trouble of finding out.
+func (p Picked) WantsLoad() bool { return p.regime != nil && p.regime.needs&Loads != 0 }
+
 // Done reports how the call ended.
 func (p Picked) Done(outcome Outcome) {
 	if p.regime != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"time"
+
+	"github.com/adsum-go/adsum/lb"
 )
 
 // TrailerKey is the key of gRPC's metadata under which a report is sent, in
@@ -67,6 +69,10 @@ func ParseBinary(message string) (Report, error) {
 	}
 	return r, nil
 }
+
+// OfTrailer is the load that the values of a [TrailerKey] tell; not known if there is
+// not exactly one, or it is no report.
+func OfTrailer(values []string) lb.Load { return only(values, ParseBinary) }
 
 // entry reads an entry of a map from names to numbers.
 func entry(message string) (name string, value float64, ok bool) {

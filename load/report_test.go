@@ -48,6 +48,29 @@ func TestWhatEnvoysBackendsSendIsRead(t *testing.T) {
 	}
 }
 
+func TestOneReportIsTheLoadOfAnAnswerAndAnyOtherNumberIsNone(t *testing.T) {
+	r := whole()
+	text, binary := string(r.AppendText(nil)), string(r.AppendBinary(nil))
+	for _, c := range []struct {
+		of   string
+		got  lb.Load
+		want lb.Load
+	}{
+		{"a header", load.OfHeader([]string{text}), r.Load},
+		{"no header", load.OfHeader(nil), lb.Load{}},
+		{"two headers", load.OfHeader([]string{text, text}), lb.Load{}},
+		{"a broken header", load.OfHeader([]string{"JSON ["}), lb.Load{}},
+		{"a trailer", load.OfTrailer([]string{binary}), r.Load},
+		{"no trailer", load.OfTrailer(nil), lb.Load{}},
+		{"two trailers", load.OfTrailer([]string{binary, binary}), lb.Load{}},
+		{"a broken trailer", load.OfTrailer([]string{"\xff"}), lb.Load{}},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.of, c.got, c.want)
+		}
+	}
+}
+
 func TestWhatIsNoReportIsRefused(t *testing.T) {
 	for _, text := range []string{"TEXT cpu_utilization", "cpu_utilization=a lot", "JSON [", `JSON {"named_metrics":3}`, "BIN ***", "BIN CA==", strings.Repeat("a=1,", 2000)} {
 		if r, err := load.ParseText(text); !errors.Is(err, load.ErrMalformed) {

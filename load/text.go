@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/adsum-go/adsum/lb"
 )
 
 // Header is the header of an HTTP answer in which a report is sent.
@@ -61,6 +63,23 @@ func ParseText(value string) (Report, error) {
 		value = rest
 	}
 	return parseList(value)
+}
+
+// OfHeader is the load that the values of a [Header] tell; not known if there is not
+// exactly one, or it is no report.
+func OfHeader(values []string) lb.Load { return only(values, ParseText) }
+
+// only parses the one value there is. Who sent another number of them, or what is no
+// report, knows no better, and is no reason to fail a call.
+func only(values []string, parse func(string) (Report, error)) lb.Load {
+	if len(values) != 1 {
+		return lb.Load{}
+	}
+	r, err := parse(values[0])
+	if err != nil {
+		return lb.Load{}
+	}
+	return r.Load
 }
 
 func parseList(list string) (Report, error) {

@@ -39,7 +39,12 @@ func everywhere(t *testing.T, n int, scenario func(*scene)) {
 
 // everywhereBy does so with a caller that calls in its own manner.
 func everywhereBy(t *testing.T, m manner, n int, scenario func(*scene)) {
-	for _, tr := range transports {
+	over(t, transports, m, n, scenario)
+}
+
+// over does so by some transports.
+func over(t *testing.T, some []transport, m manner, n int, scenario func(*scene)) {
+	for _, tr := range some {
 		t.Run(tr.name, func(t *testing.T) {
 			store := memory.NewServer()
 			s := &scene{T: t, transport: tr, store: store, registry: store.Client()}

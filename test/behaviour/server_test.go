@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/load"
 	"github.com/adsum-go/adsum/memory"
 )
 
@@ -30,6 +31,7 @@ type server struct {
 	addr         string
 	registration *adsum.Registration
 	calls        atomic.Int64
+	meter        load.Meter // what it tells of its load
 	manners      atomic.Pointer[func(context.Context) result]
 	stopping     chan struct{}
 	stop         func() // ends it with all its connections

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-kit/kit/endpoint"
+	"github.com/go-kit/kit/sd"
+	kitgrpc "github.com/go-kit/kit/transport/grpc"
 	kithttp "github.com/go-kit/kit/transport/http"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -53,6 +55,10 @@ var transports = []transport{
 	{"go-kit", serveHTTP, dialKit},
 }
 
+// kitOverGRPC is go-kit with a factory that dials by gRPC itself. Of a call that was
+// never sent it says no more than gRPC does, so that not every scenario is its.
+var kitOverGRPC = transport{"go-kit over gRPC", serveGRPC, dialKitGRPC}
+
 var (
 	errNotFound    = errors.New("not found")
 	errUnavailable = errors.New("unavailable")
@@ -83,10 +89,7 @@ func resultOf(err error) result {
 const getMethod, putMethod = "/echo.Echo/Get", "/echo.Echo/Put"
 
 func serveGRPC(l net.Listener, s *server) (stop func()) {
-	handler := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		if err := decode(&emptypb.Empty{}); err != nil {
-			return nil, err
-		}
+	answer := func(ctx context.Context, _ any) (any, error) {
 		switch s.handle(ctx) {
 		case answered:
 			return wrapperspb.String(s.addr), nil
@@ -96,7 +99,14 @@ func serveGRPC(l net.Listener, s *server) (stop func()) {
 			return nil, status.Error(codes.Unavailable, "unavailable")
 		}
 	}
-	srv := grpc.NewServer()
+	handler := func(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+		in := &emptypb.Empty{}
+		if err := decode(in); err != nil {
+			return nil, err
+		}
+		return interceptor(ctx, in, &grpc.UnaryServerInfo{}, answer)
+	}
+	srv := grpc.NewServer(adsumgrpc.LoadOptions(&s.meter, nil)...)
 	srv.RegisterService(&grpc.ServiceDesc{ServiceName: "echo.Echo", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{
 		{MethodName: "Get", Handler: handler}, {MethodName: "Put", Handler: handler},
 	}}, nil)
@@ -130,7 +140,7 @@ func dialGRPC(t *testing.T, dir *adsum.Directory, m manner) caller {
 // HTTP: a GET may be sent twice, a POST may not.
 
 func serveHTTP(l net.Listener, s *server) (stop func()) {
-	srv := &http.Server{Handler: adsumhttp.DeadlineHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch s.handle(r.Context()) {
 		case answered:
 			_, _ = io.WriteString(w, s.addr)
@@ -139,7 +149,8 @@ func serveHTTP(l net.Listener, s *server) (stop func()) {
 		default:
 			http.Error(w, "unavailable", http.StatusServiceUnavailable)
 		}
-	}), 0)}
+	})
+	srv := &http.Server{Handler: adsumhttp.DeadlineHandler(adsumhttp.LoadHandler(answer, &s.meter, nil), 0)}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	return func() {
@@ -187,21 +198,30 @@ func read(resp *http.Response) (string, error) {
 	return string(body), nil
 }
 
-// go-kit, over the same HTTP.
+// go-kit, over the same HTTP, and over the same gRPC.
 
 func dialKit(t *testing.T, dir *adsum.Directory, m manner) caller {
+	return dialKitBy(t, dir, m, kitFactory, nil, nil)
+}
+
+func dialKitGRPC(t *testing.T, dir *adsum.Directory, m manner) caller {
+	return dialKitBy(t, dir, m, kitGRPCFactory, []adsumkit.BalancerOption{adsumkit.WithResult(adsumgrpc.Result)},
+		[]adsumkit.RetryOption{adsumkit.WithJudge(adsumgrpc.Verdict)})
+}
+
+func dialKitBy(t *testing.T, dir *adsum.Directory, m manner, factory sd.Factory, how []adsumkit.BalancerOption, opts []adsumkit.RetryOption) caller {
 	instancer, err := adsumkit.NewInstancer(dir, "book", adsumkit.WithFirstAnswer(0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	endpointer := adsumkit.NewEndpointer(instancer, kitFactory)
+	endpointer := adsumkit.NewEndpointer(instancer, factory)
 	t.Cleanup(func() {
 		endpointer.Close()
 		instancer.Stop()
 	})
-	balancer := adsumkit.NewBalancer(endpointer, m.policy, adsumkit.WithConfig(m.live), adsumkit.WithObserver(m.observer))
+	balancer := adsumkit.NewBalancer(endpointer, m.policy, append(how, adsumkit.WithConfig(m.live), adsumkit.WithObserver(m.observer))...)
 	timeout := cmp.Or(m.retry.Timeout, time.Minute)
-	opts := []adsumkit.RetryOption{adsumkit.WithPerTry(m.retry.PerTry), adsumkit.WithBackoff(m.retry.Backoff)}
+	opts = append(opts, adsumkit.WithPerTry(m.retry.PerTry), adsumkit.WithBackoff(m.retry.Backoff))
 	if m.retry.Budget != nil {
 		opts = append(opts, adsumkit.WithBudget(m.retry.Budget))
 	}
@@ -238,14 +258,37 @@ func kitFactory(instance string) (endpoint.Endpoint, io.Closer, error) {
 		adsumhttp.SendDeadline(ctx, req.Header)
 		return ctx
 	})
-	get := kithttp.NewClient(http.MethodGet, target, noBody, decode, kithttp.SetClient(client), deadline).Endpoint()
-	post := kithttp.NewClient(http.MethodPost, target, noBody, decode, kithttp.SetClient(client), deadline).Endpoint()
+	opts := []kithttp.ClientOption{kithttp.SetClient(client), deadline, kithttp.ClientAfter(adsumkit.LoadFromHTTP)}
+	get := kithttp.NewClient(http.MethodGet, target, noBody, decode, opts...).Endpoint()
+	post := kithttp.NewClient(http.MethodPost, target, noBody, decode, opts...).Endpoint()
 	return func(ctx context.Context, method any) (any, error) {
 		if method == http.MethodGet {
 			return get(ctx, nil)
 		}
 		return post(ctx, nil)
 	}, closer(client.CloseIdleConnections), nil
+}
+
+func kitGRPCFactory(instance string) (endpoint.Endpoint, io.Closer, error) {
+	conn, err := grpc.NewClient("passthrough:///"+instance, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, nil, err
+	}
+	encode := func(context.Context, any) (any, error) { return &emptypb.Empty{}, nil }
+	decode := func(_ context.Context, reply any) (any, error) {
+		return reply.(*wrapperspb.StringValue).GetValue(), nil
+	}
+	call := func(method string) endpoint.Endpoint {
+		return kitgrpc.NewClient(conn, "echo.Echo", method, encode, decode, wrapperspb.StringValue{},
+			kitgrpc.ClientAfter(adsumkit.LoadFromGRPC)).Endpoint()
+	}
+	get, put := call("Get"), call("Put")
+	return func(ctx context.Context, method any) (any, error) {
+		if method == http.MethodGet {
+			return get(ctx, nil)
+		}
+		return put(ctx, nil)
+	}, conn, nil
 }
 
 type closer func()
