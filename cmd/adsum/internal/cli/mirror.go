@@ -51,9 +51,6 @@ mirror image.`,
 }
 
 func runMirror(ctx context.Context, opts *mirrorOptions) error {
-	if opts.TTL <= 0 {
-		return usagef("--ttl %s: give some seconds", opts.TTL)
-	}
 	from, err := opts.Openers.Open(opts.From)
 	if err != nil {
 		return fmt.Errorf("FROM: %w", err)
@@ -64,6 +61,10 @@ func runMirror(ctx context.Context, opts *mirrorOptions) error {
 		return fmt.Errorf("TO: %w", err)
 	}
 	defer to.Close()
+	if err := checkTTL(to, opts.TTL); err != nil {
+		return err
+	}
+	opts.noteTTL(to, opts.TTL)
 	admin, err := opts.openAdmin(opts.adminFlags)
 	if err != nil {
 		return err

@@ -63,6 +63,9 @@ func runRegister(ctx context.Context, opts *registerOptions) error {
 		return err
 	}
 	defer registry.Close()
+	if err := checkTTL(registry, opts.TTL); err != nil {
+		return err
+	}
 	admin, err := opts.openAdmin(opts.adminFlags)
 	if err != nil {
 		return err
@@ -97,6 +100,7 @@ func runRegister(ctx context.Context, opts *registerOptions) error {
 func (f *Factory) noteTerms(registry adsum.Registry, in adsum.Instance, why string, ttl time.Duration) {
 	c := registry.Capabilities()
 	f.Notef("advertising %s in %s: %s", in.Addr, c.Registry, why)
+	f.noteTTL(registry, ttl)
 	switch detection, bounded := c.Detection(ttl); {
 	case !bounded:
 		f.Notef("that registry never removes a copy that crashed by itself")

@@ -86,6 +86,9 @@ func runRun(ctx context.Context, opts *runOptions) error {
 		return err
 	}
 	defer registry.Close()
+	if err := checkTTL(registry, opts.TTL); err != nil {
+		return err
+	}
 	admin, err := opts.openAdmin(opts.adminFlags)
 	if err != nil {
 		return err
