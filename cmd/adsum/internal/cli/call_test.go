@@ -319,3 +319,31 @@ func TestACallThatTakesLongIsHedged(t *testing.T) {
 		}
 	}
 }
+
+func TestACallThatIsStoppedSaysWhatItWaitedFor(t *testing.T) {
+	b := newBench(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	b.register(adsum.Instance{Service: "book", Addr: silent.Addr().String()})
+	p := b.start("call", "book", bookInfo, "--timeout", "0")
+	conn, err := silent.Accept() // and say nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	p.stop()
+	if r := p.wait(); r.code != 3 || !strings.HasSuffix(r.err, " while asking the service for its methods\n") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+	b.server.Freeze()
+	for _, args := range []string{"call book " + bookInfo, "call book /list", "bench book /list"} {
+		p := b.start(strings.Fields(args)...)
+		p.stop()
+		if r := p.wait(); r.code != 3 || !strings.HasSuffix(r.err, " while waiting for memory:\n") {
+			t.Errorf("%s: exit %d: %s", args, r.code, r.err)
+		}
+	}
+}

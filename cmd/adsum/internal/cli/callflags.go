@@ -222,7 +222,7 @@ func (f *Factory) openIn(ctx context.Context, t *target, dir *adsum.Directory, c
 	}
 	snapshot := t.view.Snapshot()
 	f.noteSkipped(snapshot.Skipped)
-	if ctx.Err() == nil && len(snapshot.Select("", true)) == 0 {
+	if len(snapshot.Select("", true)) == 0 {
 		f.noteNone(found{adsum.Listing{Instances: snapshot.Instances}, dir.Registry().Capabilities().Registry}, call.Service, "")
 		return exitCode(exitNotFound)
 	}
@@ -232,6 +232,9 @@ func (f *Factory) openIn(ctx context.Context, t *target, dir *adsum.Directory, c
 		bounded, cancel := f.bounded(ctx)
 		defer cancel()
 		t.Caller, err = caller.GRPC(bounded, dir, config, call.Target, call.Protos)
+	}
+	if err != nil && ctx.Err() != nil {
+		return endedWhile(ctx, "asking the service for its methods")
 	}
 	return describeFailure(err)
 }

@@ -40,6 +40,12 @@ func codef(code int, format string, args ...any) error {
 	return codedError{code, fmt.Errorf(format, args...)}
 }
 
+// endedWhile is the error of a command that was stopped before it was done, as
+// by Ctrl-C.
+func endedWhile(ctx context.Context, doing string) error {
+	return codef(exitFailed, "%w while %s", context.Cause(ctx), doing)
+}
+
 func codeOf(err error) int {
 	var quiet exitCode
 	var coded codedError

@@ -83,14 +83,16 @@ func (f *Factory) list(ctx context.Context, registry adsum.Registry, service str
 }
 
 // firstAnswer waits until something is known of the service, and fails as list
-// does. A command that was stopped by hand has nothing left to say: it fails
-// later, or not at all.
+// does.
 func (f *Factory) firstAnswer(ctx context.Context, registry adsum.Registry, view *adsum.View) error {
 	bounded, cancel := f.within(ctx)
 	defer cancel()
 	err := view.Ready(bounded)
-	if err == nil || ctx.Err() != nil {
+	switch {
+	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return endedWhile(ctx, "waiting for "+registry.Capabilities().Registry)
 	}
 	if last := view.Snapshot().Err; last != nil {
 		err = last

@@ -69,6 +69,9 @@ func runWatch(ctx context.Context, opts *watchOptions) error {
 	admin.Directory(dir)
 	opts.noteDelay(opts.Service, registry.Capabilities())
 	if err := opts.firstAnswer(ctx, registry, view); err != nil {
+		if ctx.Err() != nil {
+			return nil // to stop it is how a watch ends
+		}
 		return err
 	}
 	wasStale := false
