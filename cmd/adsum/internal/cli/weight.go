@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/adsum-go/adsum"
 )
@@ -41,7 +43,26 @@ until it is undone.`,
 		},
 	}
 	cmd.Flags().BoolVar(&opts.Undo, "undo", false, "go back to the weight that the copy gives itself")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) {
+			if digits := unknown.GetSpecifiedShortnames(); isNumber(digits) {
+				return badWeight("-" + digits)
+			}
+		}
+		return cmd.Parent().FlagErrorFunc()(cmd, err)
+	})
 	return cmd
+}
+
+// isNumber tells a negative weight from a flag, once its sign is off.
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil && text[0] >= '0' && text[0] <= '9'
+}
+
+func badWeight(text string) error {
+	return usagef("weight %q: give a number from 1 to %d; to send nothing new, use 'adsum drain'", text, maxWeight)
 }
 
 func (opts *weightOptions) parse(cmd *cobra.Command, args []string) error {
@@ -56,7 +77,7 @@ func (opts *weightOptions) parse(cmd *cobra.Command, args []string) error {
 	}
 	n, err := strconv.Atoi(args[2])
 	if err != nil || n < 1 || n > maxWeight {
-		return usagef("weight %q: give a number from 1 to 65535; to send nothing new, use 'adsum drain'", args[2])
+		return badWeight(args[2])
 	}
 	opts.Weight = n
 	return nil
