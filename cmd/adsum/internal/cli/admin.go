@@ -120,12 +120,30 @@ func (a *admin) require(check adsumhttp.Check) {
 }
 
 // Directory reports a directory, and is ready once that is.
-func (a *admin) Directory(d *adsum.Directory) (forget func()) {
+func (a *admin) Directory(d *adsum.Directory) (forget func()) { return a.directory(d, "") }
+
+// directory is Directory for one of several, of which the role says which.
+func (a *admin) directory(d *adsum.Directory, role string) (forget func()) {
 	if a == nil {
 		return func() {}
 	}
-	a.require(adsumhttp.SyncedAll(d))
+	check := adsumhttp.SyncedAll(d)
+	if role != "" {
+		check = as(role, check)
+	}
+	a.require(check)
 	return a.telemetry.Directory(d)
+}
+
+// as puts a name before what a check says.
+func as(name string, check adsumhttp.Check) adsumhttp.Check {
+	return func(ctx context.Context) (string, error) {
+		note, err := check(ctx)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		return name + ": " + note, nil
+	}
 }
 
 // Registration reports a registration.

@@ -139,7 +139,7 @@ func TestAMirrorReportsBothSides(t *testing.T) {
 	b.register(adsum.Instance{Service: "book", Addr: "127.0.0.1:2"})
 	p := b.start("mirror", "memory:", "other:", "--service", "book", "--metrics", "127.0.0.1:0")
 	p.awaitPage("/metrics", http.StatusOK, `adsum_registration_registered{adsum_registry="memory:",adsum_service="book"} 2`)
-	p.awaitPage("/readyz", http.StatusOK, "ready\n")
+	p.awaitPage("/readyz", http.StatusOK, "ready\n", "from: directory: 1 services watched\n", "to: directory: 1 services watched\n")
 	p.stop()
 	p.wait()
 }

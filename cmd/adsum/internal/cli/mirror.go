@@ -74,8 +74,23 @@ func runMirror(ctx context.Context, opts *mirrorOptions) error {
 	return mirror.Run(ctx, from, to, mirror.Options{
 		Services: opts.Services,
 		TTL:      opts.TTL,
-		Observer: admin,
+		Observer: mirrorAdmin{admin, from},
 		// What goes in and out is what this command is there to say.
 		Logger: slog.New(slog.NewTextHandler(opts.Err, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
+}
+
+// mirrorAdmin tells the two sides of a mirror apart, which may be of one kind.
+type mirrorAdmin struct {
+	*admin
+	from adsum.Registry
+}
+
+// Directory reports that of one side, and is ready once that is.
+func (m mirrorAdmin) Directory(d *adsum.Directory) (forget func()) {
+	role := "to"
+	if d.Registry() == m.from {
+		role = "from"
+	}
+	return m.directory(d, role)
 }
