@@ -21,7 +21,7 @@ type call struct {
 	*lb.Call
 	trailer metadata.MD // of the last try that failed
 	beside  bool        // the second of two that run at once
-	limited error       // why nobody could be called for now
+	cause   error       // why the last pick chose nobody
 	pace    *pace       // of a stream
 }
 
@@ -60,10 +60,8 @@ func (c *call) pickBy() *lb.Call {
 // ends every call at once, and a second try ends, too; other calls that want to
 // wait for somebody wait.
 func (c *call) refused(err error) error {
+	c.because(err)
 	if errors.Is(err, lb.ErrLimited) {
-		if c != nil {
-			c.limited = err
-		}
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
 	if c != nil && c.beside {
@@ -72,22 +70,37 @@ func (c *call) refused(err error) error {
 	return err
 }
 
-// unwrapping makes an error that comes of a limit one of lb.ErrLimited, too, which
-// gRPC has made a status of.
-func (c *call) unwrapping(err error) error {
-	if err == nil || c.limited == nil || c.Endpoint() != nil {
-		return err
+// because keeps why nobody was chosen, which gRPC makes text of.
+func (c *call) because(err error) {
+	if c != nil {
+		c.cause = err
 	}
-	return &limitedError{err, c.limited}
 }
 
-// limitedError is a status and its cause.
-type limitedError struct {
+// unwrapping makes an error that comes of a limit one of lb.ErrLimited, too, and one
+// of nobody to call one of lb.ErrNoEndpoint. A call that waited for somebody until
+// its time was up failed of that.
+func (c *call) unwrapping(err error) error {
+	if err == nil || c.cause == nil || c.Endpoint() != nil {
+		return err
+	}
+	if code := status.Code(err); code != codes.Unavailable && code != codes.ResourceExhausted {
+		return err
+	}
+	return &causedError{err, c.cause}
+}
+
+// causedError is a status and its cause.
+type causedError struct {
 	error
 	cause error
 }
 
-func (e *limitedError) Unwrap() []error { return []error{e.error, e.cause} }
+func (e *causedError) Unwrap() []error { return []error{e.error, e.cause} }
+
+// GRPCStatus is the status alone: for [status.FromError], which puts the text of
+// an error that wraps one in place of its message.
+func (e *causedError) GRPCStatus() *status.Status { return status.Convert(e.error) }
 
 // failed keeps what the server says in the trailer of a try that failed.
 func (c *call) failed(trailer metadata.MD) {

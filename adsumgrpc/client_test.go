@@ -212,6 +212,21 @@ func TestCallsFailAtOnceWhenNobodyCanBeReached(t *testing.T) {
 			t.Errorf("error %q does not contain %q", err, want)
 		}
 	}
+	if !errors.Is(err, lb.ErrNoEndpoint) || !strings.HasPrefix(status.Convert(err).Message(), lb.ErrNoEndpoint.Error()) {
+		t.Errorf("%v is not lb.ErrNoEndpoint, or its status says %q", err, status.Convert(err).Message())
+	}
+	waiting, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := client.Look(waiting, &echopb.Request{}, grpc.WaitForReady(true)); status.Code(err) != codes.DeadlineExceeded || errors.Is(err, lb.ErrNoEndpoint) {
+		t.Errorf("a call that waits until its time is up: %v", err)
+	}
+	stream, err := client.List(soon(t), &echopb.Request{Times: 1})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if !errors.Is(err, lb.ErrNoEndpoint) {
+		t.Errorf("a stream: %v", err)
+	}
 	f.startOn(c.name, nil)
 	if _, err := client.Look(soon(t), &echopb.Request{}, grpc.WaitForReady(true)); err != nil {
 		t.Errorf("after the copy came back: %v", err)

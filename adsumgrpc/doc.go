@@ -26,7 +26,8 @@
 // While nothing is known of the service yet, or connections to its copies are
 // still being made, calls wait, to their deadline at most. Once it is known
 // that nobody can be called, they fail at once with [codes.Unavailable] and
-// the reason, or go on waiting if they are [grpc.WaitForReady].
+// the reason, and errors.Is finds [lb.ErrNoEndpoint] in the error, or they go on
+// waiting if they are [grpc.WaitForReady].
 //
 // Calls of methods that are safe to send again, those whose idempotency_level
 // is NO_SIDE_EFFECTS or IDEMPOTENT and those named by [Idempotent], are tried

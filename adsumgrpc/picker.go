@@ -25,7 +25,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		return balancer.PickResult{}, p.introduce(info.Ctx)
 	}
 	if p.engine == nil {
-		return balancer.PickResult{}, p.nobody(lb.ErrNoEndpoint)
+		return balancer.PickResult{}, p.nobody(callOf(info.Ctx), lb.ErrNoEndpoint)
 	}
 	ctx := info.Ctx
 	c := callOf(ctx)
@@ -34,7 +34,7 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 		if len(p.engine.Callable()) > 0 {
 			return balancer.PickResult{}, c.refused(err) // the policy declines
 		}
-		return balancer.PickResult{}, p.nobody(err)
+		return balancer.PickResult{}, p.nobody(c, err)
 	}
 	l := picked.Endpoint.Attached().(*link)
 	allowed := allowance(ctx)
@@ -54,15 +54,15 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 
 // nobody says why there is nobody to call. The error is no gRPC status, so
 // that calls which want to wait until somebody is ready do.
-func (p *picker) nobody(err error) error {
-	switch {
-	case p.wait:
+func (p *picker) nobody(c *call, err error) error {
+	if p.wait {
 		return balancer.ErrNoSubConnAvailable
-	case p.cause != nil:
-		return fmt.Errorf("%w; last error: %w", err, p.cause)
-	default:
-		return err
 	}
+	if p.cause != nil {
+		err = fmt.Errorf("%w; last error: %w", err, p.cause)
+	}
+	c.because(err)
+	return err
 }
 
 // allowance is how long the caller is willing to wait, 0 if not limited.

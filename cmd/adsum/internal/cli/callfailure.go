@@ -40,11 +40,13 @@ func failureCode(a caller.Answer) int {
 	switch {
 	case a.Err == nil:
 		return exitOK
+	case status.Code(a.Err) == codes.Unavailable && a.Copy.ID == "":
+		return exitConnect
 	case errors.Is(a.Err, lb.ErrNoEndpoint):
 		return exitNotFound
 	case errors.Is(a.Err, context.DeadlineExceeded), status.Code(a.Err) == codes.DeadlineExceeded:
 		return exitTimeout
-	case errors.As(a.Err, &op) && op.Op == "dial", errors.As(a.Err, &distrust), status.Code(a.Err) == codes.Unavailable && a.Copy.ID == "":
+	case errors.As(a.Err, &op) && op.Op == "dial", errors.As(a.Err, &distrust):
 		return exitConnect
 	}
 	return exitFailed
