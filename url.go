@@ -27,7 +27,7 @@ func ParseURL(raw string) (*URL, error) {
 	const example = "write it like etcd://127.0.0.1:2379/services"
 	scheme, rest, ok := strings.Cut(raw, ":")
 	if !ok || !protocolGrammar.MatchString(scheme) {
-		return nil, &InvalidError{Field: "registry URL", Problem: "it has no scheme", Fix: example}
+		return nil, &InvalidError{Field: urlField, Problem: "it has no scheme", Fix: example}
 	}
 	u := &URL{Scheme: scheme, Query: url.Values{}}
 	rest, fragment, hasFragment := strings.Cut(rest, "#")
@@ -188,15 +188,33 @@ func (u *URL) Known(keys ...string) error {
 	for _, k := range slices.Sorted(maps.Keys(u.Query)) {
 		if !slices.Contains(keys, k) {
 			slices.Sort(keys)
-			return u.invalid(fmt.Sprintf("it has an unknown option %s", quote(k)),
-				"the options of "+u.Scheme+" are: "+strings.Join(keys, ", "))
+			fix := "the options of " + u.Scheme + " are: " + strings.Join(keys, ", ")
+			if len(keys) == 0 {
+				fix = u.Scheme + " has no options"
+			}
+			return u.invalid(fmt.Sprintf("it has an unknown option %s", quote(k)), fix)
 		}
 	}
 	return nil
 }
 
 func (u *URL) invalid(problem, fix string) error {
-	return &InvalidError{Field: "registry URL (" + u.Scheme + "://…)", Problem: problem, Fix: fix}
+	return &InvalidError{Field: urlField + " (" + u.Scheme + "://…)", Problem: problem, Fix: fix}
+}
+
+// urlField is how an [InvalidError] names a registry's URL, with its scheme behind
+// it, and then perhaps which part of it.
+const urlField = "registry URL"
+
+// located names the URL in a driver's error about one of its settings.
+func (u *URL) located(err error) error {
+	var invalid *InvalidError
+	if !errors.As(err, &invalid) || strings.HasPrefix(invalid.Field, urlField) {
+		return err
+	}
+	located := *invalid
+	located.Field = fmt.Sprintf("%s (%s://…): %s", urlField, u.Scheme, invalid.Field)
+	return &located
 }
 
 // Openers is a program's table of the registries it can open, by URL scheme.
@@ -207,7 +225,8 @@ func (u *URL) invalid(problem, fix string) error {
 type Openers map[string]func(rawURL string) (Registry, error)
 
 // Open opens the registry that the URL names. It does no I/O: the registry
-// need not be up.
+// need not be up. An [InvalidError] names the URL's scheme, and what is wrong
+// with which part, and never repeats a password.
 func (o Openers) Open(rawURL string) (Registry, error) {
 	u, err := ParseURL(rawURL)
 	if err != nil {
@@ -215,9 +234,11 @@ func (o Openers) Open(rawURL string) (Registry, error) {
 	}
 	open, ok := o[u.Scheme]
 	if !ok {
-		return nil, &InvalidError{Field: "registry URL", Value: quote(u.Scheme + "://…"),
-			Problem: "this program has no driver for that scheme",
-			Fix:     "use one of: " + strings.Join(slices.Sorted(maps.Keys(o)), ", ")}
+		return nil, u.invalid("this program has no driver for that scheme", "use one of: "+strings.Join(slices.Sorted(maps.Keys(o)), ", "))
 	}
-	return open(rawURL)
+	registry, err := open(rawURL)
+	if err != nil {
+		return nil, u.located(err)
+	}
+	return registry, nil
 }

@@ -2,6 +2,7 @@ package adsum_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,31 @@ func TestOpenersNameWhatTheyKnow(t *testing.T) {
 	_, err = openers.Open("memory:?colour=red")
 	if !errors.Is(err, adsum.ErrInvalid) || !strings.Contains(err.Error(), `"colour"`) {
 		t.Errorf("unknown option: %v", err)
+	}
+}
+
+func TestErrorsAboutARegistrysURLHaveOneForm(t *testing.T) {
+	openers := adsum.Openers{
+		"memory": memory.Open,
+		"bare": func(string) (adsum.Registry, error) {
+			return nil, fmt.Errorf("%w", &adsum.InvalidError{Field: "codec", Value: `"x"`, Problem: "there is no such format", Fix: "use y"})
+		},
+		"named": func(string) (adsum.Registry, error) {
+			return nil, &adsum.InvalidError{Field: "registry URL (named://…): codec", Problem: "it is missing"}
+		},
+		"other": func(string) (adsum.Registry, error) { return nil, errors.New("out of files") },
+	}
+	for raw, want := range map[string]string{
+		"nosuch://h":   "invalid registry URL (nosuch://…): this program has no driver for that scheme; use one of: bare, memory, named, other",
+		"memory:?x=1":  `invalid registry URL (memory://…): it has an unknown option "x"; memory has no options`,
+		"memory://h:0": "invalid registry URL (memory://…): a port is not a number from 1 to 65535; write host:port; in a password write '/' as %2F, '?' as %3F and '#' as %23",
+		"bare:":        `invalid registry URL (bare://…): codec "x": there is no such format; use y`,
+		"named:":       "invalid registry URL (named://…): codec: it is missing",
+		"other:":       "out of files",
+	} {
+		if _, err := openers.Open(raw); err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", raw, err, want)
+		}
 	}
 }
 

@@ -83,7 +83,7 @@ func parse(rawURL string) (Options, error) {
 		return o, err
 	}
 	if u.User != nil {
-		return o, invalid("registry URL", u.String(), "DNS has no users", "leave out the part before @")
+		return o, invalid("registry URL (dns://…)", "", "DNS has no users", "leave out the part before @")
 	}
 	o.Servers = u.Hosts
 	zone, name := strings.Trim(u.Path, "/"), u.Query.Get("name")

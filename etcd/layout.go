@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/adsum-go/adsum"
@@ -28,7 +29,7 @@ const (
 func newLayout(namespace, base string) (layout, error) {
 	base = strings.Trim(base, "/")
 	if first, _, _ := strings.Cut(base, "/"); first == "adsum" {
-		return layout{}, &adsum.InvalidError{Field: "registry URL", Value: "/" + base,
+		return layout{}, &adsum.InvalidError{Field: "base", Value: strconv.Quote("/" + base),
 			Problem: "keys under /adsum are the library's own", Fix: "use another path, such as /services"}
 	}
 	if base == "" {

@@ -76,7 +76,7 @@ func OpenWith(rawURL string, opts Options) (adsum.Registry, error) {
 		return nil, err
 	}
 	if u.User != nil || len(u.Hosts) > 0 {
-		return nil, &adsum.InvalidError{Field: "registry URL", Value: strconv.Quote(u.String()), Problem: "a file has no host",
+		return nil, &adsum.InvalidError{Field: "registry URL (file://…)", Problem: "a file has no host",
 			Fix: "write file:/path, or file:path relative to where the program runs"}
 	}
 	if text := u.Query.Get("interval"); text != "" {

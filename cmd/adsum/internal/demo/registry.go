@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -99,7 +100,7 @@ func (p *play) cutOff() error {
 	var all freezers
 	for _, host := range u.Hosts {
 		if _, _, err := net.SplitHostPort(host); err != nil {
-			return &adsum.InvalidError{Field: "registry URL", Value: host, Problem: "the demo cuts connections off and needs to know the port", Fix: "write host:port"}
+			return &adsum.InvalidError{Field: "registry URL (" + u.Scheme + "://…)", Value: strconv.Quote(host), Problem: "the demo cuts connections off and needs to know the port", Fix: "write host:port"}
 		}
 		c, err := newCut(host)
 		if err != nil {
