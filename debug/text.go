@@ -35,7 +35,7 @@ func writeText(w io.Writer, report Report) {
 
 func writeService(w io.Writer, s Service) {
 	fmt.Fprintf(w, "%s over %s, by %s; %s\n", clean(s.Service), clean(s.Transport), clean(s.Policy), age(s.Inspection))
-	if s.Panic {
+	if s.Panicking {
 		fmt.Fprintln(w, "PANIC: more than half of the copies fail, and all of them are called again")
 	}
 	if s.Error != "" {
@@ -114,8 +114,8 @@ func summary(x lb.Explanation) string {
 	if x.SpillOver {
 		fmt.Fprintf(&b, "; spilled over from zone %s", x.Zone)
 	}
-	if x.Panic {
-		b.WriteString("; in a panic")
+	if x.Panicking {
+		b.WriteString("; panicking")
 	}
 	if len(x.LeftOut) > 0 {
 		fmt.Fprintf(&b, "; left out: %s", counts(x.LeftOut))

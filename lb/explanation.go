@@ -33,8 +33,8 @@ type Explanation struct {
 	Chosen string `json:"chosen"`
 	Addr   string `json:"addr"`
 	Error  string `json:"error"`
-	// Panic says that ejection is ignored; see [Ejection].
-	Panic bool `json:"panic"`
+	// Panicking says that ejection is ignored; see [Ejection].
+	Panicking bool `json:"panicking"`
 	// Zone is the caller's, "" if zones do not matter. Stays is how much of
 	// the calls stay in it, from 0 to 1, and SpillOver says that this one
 	// did not.
@@ -196,7 +196,7 @@ func (v *view) traced(t *Trace) *view {
 func (b *Balancer) explain(v *view, f *field, t *Trace, call *Call, chosen *Endpoint, err error, limit int) Explanation {
 	x := Explanation{
 		Time: time.Now(), Service: v.service, Generation: f.generation, Policy: v.policy.Name(), Rule: t.ruleFor(chosen),
-		Keyed: call != nil && call.Key != "", Tried: []string{}, Panic: v.panicking(),
+		Keyed: call != nil && call.Key != "", Tried: []string{}, Panicking: v.panicking(),
 		Zone: t.zone, Stays: t.stays, SpillOver: t.spilled,
 		Total: len(f.endpoints), LeftOut: map[Reason]int{}, Candidates: []Candidate{},
 	}

@@ -154,7 +154,7 @@ func TestEveryOneLeftOutHasItsReason(t *testing.T) {
 			t.Errorf("counted %d for %s", x.LeftOut[reason], reason)
 		}
 	}
-	if x.Generation != 3 || x.Zone != "a" || x.Stays != 1 || x.SpillOver || x.Panic || !slices.Equal(x.Tried, []string{"copy-00004"}) {
+	if x.Generation != 3 || x.Zone != "a" || x.Stays != 1 || x.SpillOver || x.Panicking || !slices.Equal(x.Tried, []string{"copy-00004"}) {
 		t.Errorf("%+v", x)
 	}
 	if c := x.Candidates[0]; c.Detail != "critical: disk full" {
@@ -232,8 +232,8 @@ func TestAPanicSaysSoAndKeepsWhoIsEjectedInSight(t *testing.T) {
 			away++
 		}
 	}
-	if !x.Panic || away != 3 || len(x.LeftOut) != 0 {
-		t.Errorf("panic %v, %d ejected, left out %v; want a panic, 3 and nobody", x.Panic, away, x.LeftOut)
+	if !x.Panicking || away != 3 || len(x.LeftOut) != 0 {
+		t.Errorf("panic %v, %d ejected, left out %v; want a panic, 3 and nobody", x.Panicking, away, x.LeftOut)
 	}
 }
 
@@ -301,7 +301,7 @@ func TestAHypotheticalPickIsNoCallUnderWay(t *testing.T) {
 func TestTheKeysOfAnExplanationStay(t *testing.T) {
 	b := balancing(lb.LeastRequest, instances(2)...)
 	x := keysOf(t, b.Explain(nil))
-	want := []string{"addr", "candidates", "chosen", "error", "generation", "hypothetical", "key", "keyed", "left_out", "panic", "policy", "rule",
+	want := []string{"addr", "candidates", "chosen", "error", "generation", "hypothetical", "key", "keyed", "left_out", "panicking", "policy", "rule",
 		"service", "spill_over", "stays", "time", "total", "tried", "zone"}
 	if got := slices.Sorted(maps.Keys(x)); !slices.Equal(got, want) {
 		t.Errorf("keys %v", got)
@@ -312,7 +312,7 @@ func TestTheKeysOfAnExplanationStay(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(candidate)); !slices.Equal(got, want) {
 		t.Errorf("keys of a candidate %v", got)
 	}
-	want = []string{"age_seconds", "changed_at", "endpoints", "error", "from_disk", "generation", "panic", "policy", "recent", "service",
+	want = []string{"age_seconds", "changed_at", "endpoints", "error", "from_disk", "generation", "panicking", "policy", "recent", "service",
 		"skipped", "stale", "stale_since", "transport"}
 	if got := slices.Sorted(maps.Keys(keysOf(t, b.Inspect()))); !slices.Equal(got, want) {
 		t.Errorf("keys of an inspection %v", got)

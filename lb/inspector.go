@@ -73,8 +73,8 @@ type Inspection struct {
 	// Transport is who calls: "grpc", "http", "https", "go-kit".
 	Transport string `json:"transport"`
 	Policy    string `json:"policy"`
-	// Panic says that ejection is ignored; see [Ejection].
-	Panic bool `json:"panic"`
+	// Panicking says that ejection is ignored; see [Ejection].
+	Panicking bool `json:"panicking"`
 	// Generation is the snapshot's, 0 while nothing is known of the service.
 	// AgeSeconds is how long ago the registry last confirmed it; when it no
 	// longer does, Stale is set, and Error may say why. FromDisk tells that
@@ -113,7 +113,7 @@ func (b *Balancer) Inspect() Inspection {
 	s := b.snapshot
 	b.mu.Unlock()
 	i := Inspection{
-		Transport: b.opts.Transport, Policy: v.policy.Name(), Panic: v.panicking(),
+		Transport: b.opts.Transport, Policy: v.policy.Name(), Panicking: v.panicking(),
 		Endpoints: make([]Candidate, len(f.endpoints)), Recent: b.Recent(),
 	}
 	if s != nil {

@@ -28,7 +28,7 @@ func (opts *explainOptions) show(clients []explained) error {
 			opts.linef("")
 		}
 		opts.linef("%s", client.title())
-		if client.Panic {
+		if client.Panicking {
 			opts.linef("PANIC: more than half of the copies fail, and all of them are called again")
 		}
 		if client.Error != "" {
@@ -135,8 +135,8 @@ func leftText(x lb.Explanation) string {
 	if x.SpillOver {
 		parts = append(parts, "spilled over")
 	}
-	if x.Panic {
-		parts = append(parts, "panic")
+	if x.Panicking {
+		parts = append(parts, "panicking")
 	}
 	return strings.Join(parts, ", ")
 }
