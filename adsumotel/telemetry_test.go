@@ -300,6 +300,43 @@ func TestCallsOverHTTPAreMeasured(t *testing.T) {
 	)
 }
 
+func TestWhatHoldsCallsBackIsTold(t *testing.T) {
+	r := newReport(t)
+	snapshot := &adsum.Snapshot{Service: "book", Generation: 1, Instances: []*adsum.Instance{
+		{Service: "book", ID: "a", Addr: "a:1"}, {Service: "book", ID: "b", Addr: "b:1"}}}
+	budget := &lb.Budget{PerSecond: 1} // 10 in ten seconds
+	for range 2 {                      // clients that share the budget, of which they tell alike
+		balancer := lb.New(lb.Routing{Limit: lb.Limit{Max: 1}}, lb.Options{})
+		defer balancer.Close()
+		balancer.Update(snapshot)
+		picked, err := balancer.Pick(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer picked.Done(lb.Outcome{})
+		client := lb.NewClient(lb.ClientOptions{Transport: "grpc", Service: "book", Budget: budget, Observer: r})
+		defer client.Open(balancer)()
+		client.End(t.Context(), client.Begin(), nil, lb.Ended{Err: lb.ErrLimited, Result: lb.Failure})
+	}
+	if !budget.Spend() {
+		t.Fatal("a fresh budget is spent")
+	}
+	const of = "{adsum.service=book,adsum.transport=grpc}"
+	r.expect(
+		"adsum.client.budget_usage"+of+" 1 = 0.1",
+		"adsum.client.limited"+of+" {call} = 2",
+		"adsum.client.limit"+of+" {call} = 4",
+		"adsum.client.full"+of+" {endpoint} = 2",
+		"adsum.client.circuit_open"+of+" {endpoint} = 0",
+		"adsum.client.hedges_won"+of+" {call} = 0",
+		"adsum.client.hedges_refused"+of+" {call} = 0",
+	)
+	free := lb.NewClient(lb.ClientOptions{Transport: "http", Service: "book", Observer: r})
+	defer free.Open(lb.New(lb.Random, lb.Options{}))()
+	r.lacks("adsum.client.limit{adsum.service=book,adsum.transport=http}")
+	r.lacks("adsum.client.budget_usage{adsum.service=book,adsum.transport=http}")
+}
+
 func TestCountersGoOnWhenClientsComeAndGo(t *testing.T) {
 	r := newReport(t)
 	client := lb.NewClient(lb.ClientOptions{Transport: "grpc", Service: "book", Observer: r})

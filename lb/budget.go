@@ -47,7 +47,7 @@ func (b *Budget) Spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	calls, retries := b.lately()
-	if float64(retries) >= max(b.ratio()*float64(calls), float64(b.least())) {
+	if float64(retries) >= b.allowed(calls) {
 		b.refused++
 		return false
 	}
@@ -67,6 +67,11 @@ func (b *Budget) lately() (calls int64, retries int) {
 		}
 	}
 	return calls, retries
+}
+
+// allowed is how many may be sent again beside so many calls.
+func (b *Budget) allowed(calls int64) float64 {
+	return max(b.ratio()*float64(calls), float64(b.least()))
 }
 
 func (b *Budget) ratio() float64 {

@@ -16,6 +16,8 @@ type Call struct {
 	Idempotent bool
 	tries      uint16 // by Retry
 	hedged     atomic.Bool
+	won        bool // by a second try; for the goroutine that called, as tries are
+	denied     bool // a second try, for want of a budget
 	// Tried are the endpoints that this call went to before. They are
 	// avoided while another is left.
 	Tried []*Endpoint

@@ -60,6 +60,8 @@ type Client struct {
 	opts     ClientOptions
 	balancer atomic.Pointer[Balancer]
 	meter    meter
+	won      atomic.Uint64 // hedges; seldom enough to be counted in one place
+	denied   atomic.Uint64
 
 	mu     sync.Mutex
 	users  int
@@ -134,6 +136,12 @@ func (c *Client) count(call *Call, ended *Ended) {
 	if ended.Hedged {
 		l.hedges.Add(1)
 	}
+	if call != nil && call.won {
+		c.won.Add(1)
+	}
+	if call != nil && call.denied {
+		c.denied.Add(1)
+	}
 	if ended.Err != nil || ended.Result == Failure {
 		l.countFailure(call, ended)
 	}
@@ -141,7 +149,8 @@ func (c *Client) count(call *Call, ended *Ended) {
 }
 
 func (l *lane) countFailure(call *Call, ended *Ended) {
-	nobody := call != nil && ended.Endpoint == nil && ended.Result == Failure
+	limited := errors.Is(ended.Err, ErrLimited)
+	nobody := ended.Endpoint == nil && (limited || call != nil && ended.Result == Failure)
 	switch {
 	case nobody || errors.Is(ended.Err, ErrNoEndpoint):
 		l.none.Add(1)
@@ -151,11 +160,15 @@ func (l *lane) countFailure(call *Call, ended *Ended) {
 	if errors.Is(ended.Err, ErrBudget) {
 		l.refused.Add(1)
 	}
+	if limited {
+		l.limited.Add(1)
+	}
 }
 
 // Stats returns the client's numbers.
 func (c *Client) Stats() ClientStats {
 	s := ClientStats{Transport: c.opts.Transport, Service: c.opts.Service, Calls: c.meter.stats()}
+	s.Calls.HedgesWon, s.Calls.HedgesRefused = c.won.Load(), c.denied.Load()
 	if b := c.balancer.Load(); b != nil {
 		s.Balancer = b.Stats()
 	}

@@ -78,7 +78,7 @@ func TestAClientCountsCallsWithAllTheirTries(t *testing.T) {
 		if stats.Balancer.Endpoints != 3 || stats.Balancer.Policy != "round_robin" {
 			t.Errorf("balancer: %+v", stats.Balancer)
 		}
-		if stats.Budget != (lb.BudgetStats{Calls: 4, Retries: 1, Spent: 1, Refused: 1}) {
+		if stats.Budget != (lb.BudgetStats{Calls: 4, Retries: 1, Allowed: 1, Spent: 1, Refused: 1}) {
 			t.Errorf("budget: %+v", stats.Budget)
 		}
 		call := lb.NewCall(t.Context())
@@ -87,6 +87,10 @@ func TestAClientCountsCallsWithAllTheirTries(t *testing.T) {
 		client.End(t.Context(), running, call, lb.Ended{Err: fmt.Errorf("no luck: %w", err), Result: lb.Failure})
 		if got := client.Stats().Calls; got.NoEndpoint != 1 || got.Failures != 1 || got.InFlight != 0 || got.Picks != 7 {
 			t.Errorf("with nobody to call: %+v", got)
+		}
+		client.End(t.Context(), client.Begin(), nil, lb.Ended{Err: &lb.LimitedError{}, Result: lb.Failure})
+		if got := client.Stats().Calls; got.Limited != 1 || got.NoEndpoint != 2 || got.Failures != 1 || got.Picks != 7 {
+			t.Errorf("with nobody that may be called: %+v", got)
 		}
 		closed()
 		if left := w.Stats(); len(left) != 0 {

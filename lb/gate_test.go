@@ -27,6 +27,9 @@ func TestNoEndpointHasMoreCallsThanItsLimit(t *testing.T) {
 			t.Errorf("%v has %d calls of %d", ep, n, most)
 		}
 	}
+	if s := b.Stats(); s.Limit != 12 || s.Full != 4 || s.Open != 0 {
+		t.Errorf("stats %+v, want a limit of 12 and 4 that are full", s)
+	}
 	_, err := b.Pick(&lb.Call{})
 	limited, ok := errors.AsType[*lb.LimitedError](err)
 	if !errors.Is(err, lb.ErrLimited) || errors.Is(err, lb.ErrNoEndpoint) || !ok || limited.Full != 4 || !strings.Contains(err.Error(), "not sent") {
@@ -130,6 +133,9 @@ func TestACircuitIsTriedBeforeItCloses(t *testing.T) {
 		limited, ok := errors.AsType[*lb.LimitedError](call(lb.Success))
 		if !ok || limited.Open != 1 || !ep.CircuitOpen() {
 			t.Fatalf("half of ten calls failed: %v", limited)
+		}
+		if s := b.Stats(); s.Open != 1 || s.Limit != 0 || s.Full != 0 {
+			t.Errorf("stats %+v, want one open circuit", s)
 		}
 		late.Done(lb.Outcome{}) // and says nothing of now
 		time.Sleep(time.Second)

@@ -200,6 +200,7 @@ type race[T any] struct {
 
 	// Of the second try; to be read when over is closed.
 	other    *Call // nil if it was not sent
+	denied   bool  // the budget did not allow it
 	value    T
 	err      error
 	panicked any
@@ -229,7 +230,10 @@ func (r *race[T]) run(ctx context.Context, delay time.Duration) (T, error) {
 // second sends the call again. It ends the first try if it succeeds.
 func (r *race[T]) second(ctx context.Context, endFirst context.CancelCauseFunc) {
 	defer close(r.over)
-	if ctx.Err() != nil || !r.hedge.Spend() {
+	if ctx.Err() != nil {
+		return
+	}
+	if r.denied = !r.hedge.Spend(); r.denied {
 		return
 	}
 	tried := r.tried
@@ -248,6 +252,7 @@ func (r *race[T]) second(ctx context.Context, endFirst context.CancelCauseFunc) 
 // decide chooses between the two, which have both ended.
 func (r *race[T]) decide(value T, err error, overtaken bool) (T, error) {
 	r.call.hedged.Store(r.call.hedged.Load() || r.other != nil && r.other.sent)
+	r.call.denied = r.call.denied || r.denied
 	switch {
 	case r.panicked != nil:
 		panic(r.panicked)
@@ -255,6 +260,7 @@ func (r *race[T]) decide(value T, err error, overtaken bool) (T, error) {
 		return value, err
 	case r.err == nil && (overtaken || err != nil):
 		r.hedge.counters().won.Add(1)
+		r.call.won = true
 		r.call.picked.Store(r.other.Endpoint())
 		r.dropped(value)
 		return r.value, nil

@@ -74,7 +74,9 @@ func TestHedgedTakesTheFirstSuccess(t *testing.T) {
 				b := balancing(lb.RoundRobin, instances(2)...)
 				var sent atomic.Int32
 				var endpoints [2]*lb.Endpoint
+				client := lb.NewClient(lb.ClientOptions{})
 				call, start := &lb.Call{Idempotent: test.idempotent}, time.Now()
+				begun := client.Begin()
 				got, err := lb.Hedged(context.Background(), h, call, func(ctx context.Context, call *lb.Call) (string, error) {
 					n := sent.Add(1)
 					endpoints[n-1] = pick(t, b, call)
@@ -105,6 +107,11 @@ func TestHedgedTakesTheFirstSuccess(t *testing.T) {
 				}
 				if h.Stats() != stats {
 					t.Errorf("stats %+v, want %+v", h.Stats(), stats)
+				}
+				client.End(context.Background(), begun, call, lb.Ended{Err: err})
+				c := client.Stats().Calls
+				if counted := (lb.HedgeStats{Sent: int64(c.Hedges), Won: int64(c.HedgesWon), Refused: int64(c.HedgesRefused)}); counted != stats {
+					t.Errorf("the client counted %+v, want %+v", counted, stats)
 				}
 				if sent.Load() != test.sent || test.sent == 2 && endpoints[0] == endpoints[1] {
 					t.Errorf("sent %d times, to %v", sent.Load(), endpoints)

@@ -10,8 +10,7 @@ type meter [16]lane
 
 // lane has a cache line to itself.
 type lane struct {
-	begun, ended, failures, none, retries, refused, hedges atomic.Uint64
-	_                                                      [8]byte
+	begun, ended, failures, none, retries, refused, hedges, limited atomic.Uint64
 }
 
 // lane is that of the goroutine, by where its stack lies; see generator.
@@ -32,6 +31,7 @@ func (m *meter) stats() CallStats {
 		s.Retries += l.retries.Load()
 		s.OverBudget += l.refused.Load()
 		s.Hedges += l.hedges.Load()
+		s.Limited += l.limited.Load()
 	}
 	for i := range m {
 		begun += m[i].begun.Load()

@@ -1,5 +1,7 @@
 package lb
 
+import "math"
+
 // Stats are a [Balancer]'s numbers at one moment.
 type Stats struct {
 	// Service is "" before the first update.
@@ -20,6 +22,10 @@ type Stats struct {
 	Ejections uint64
 	// Panicking says that so many were ejected that all are called.
 	Panicking bool
+	// Limit is how many calls may be under way to the eligible ones together,
+	// 0 for any number, and Full how many of them have as many as they may;
+	// see [Limit]. Open is how many have an open circuit; see [Circuit].
+	Limit, Full, Open int
 }
 
 // Stats returns what the balancer knows now. Calls are counted by the
@@ -30,6 +36,9 @@ func (b *Balancer) Stats() Stats {
 	if e, ok := v.picker.(ejecting); ok {
 		s.Ejected, s.Ejections = e.ejected()
 	}
+	if v.guarded {
+		s.countGuards(v.endpoints)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.snapshot != nil {
@@ -37,6 +46,20 @@ func (b *Balancer) Stats() Stats {
 	}
 	s.Endpoints, s.Callable = len(b.endpoints), b.count(callable)
 	return s
+}
+
+// countGuards counts what limits the calls to the endpoints.
+func (s *Stats) countGuards(endpoints []*Endpoint) {
+	for _, ep := range endpoints {
+		most, underWay := ep.Limit()
+		s.Limit += most
+		if most > 0 && underWay >= most {
+			s.Full++
+		}
+		if ep.CircuitOpen() {
+			s.Open++
+		}
+	}
 }
 
 // ejecting is a picker that ejects.
@@ -68,9 +91,15 @@ type CallStats struct {
 	// Retries counts the further tries, and Hedges the calls that were sent
 	// a second time while the first try was under way.
 	Retries, Hedges uint64
+	// HedgesWon counts the calls that were answered by such a second try, and
+	// HedgesRefused those that the budget did not allow one.
+	HedgesWon, HedgesRefused uint64
 	// OverBudget counts the calls that failed because there was no budget
 	// left to try them again.
 	OverBudget uint64
+	// Limited counts the calls that ended because no endpoint might be called;
+	// see [ErrLimited].
+	Limited uint64
 }
 
 // ClientStats are the numbers of one [Client] at one moment.
@@ -88,8 +117,9 @@ type ClientStats struct {
 
 // BudgetStats are a [Budget]'s numbers at one moment.
 type BudgetStats struct {
-	// Calls and Retries are those of the last ten seconds.
-	Calls, Retries int64
+	// Calls and Retries are those of the last ten seconds, hedges among the
+	// retries, and Allowed is how many retries these may be.
+	Calls, Retries, Allowed int64
 	// Spent counts how often a call was sent again, and Refused how often
 	// it was not.
 	Spent, Refused uint64
@@ -100,5 +130,5 @@ func (b *Budget) Stats() BudgetStats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	calls, retries := b.lately()
-	return BudgetStats{Calls: calls, Retries: int64(retries), Spent: b.spent, Refused: b.refused}
+	return BudgetStats{Calls: calls, Retries: int64(retries), Allowed: int64(math.Ceil(b.allowed(calls))), Spent: b.spent, Refused: b.refused}
 }
