@@ -97,8 +97,9 @@ fmt: ## Format all Go code
 tidy: ## Tidy every go.mod
 	@for dir in $(MODULES) $(LOOSE); do (cd $$dir && go mod tidy) || exit; done
 
+# It mostly waits for the module proxy, so all modules are asked about at once.
 tidy-check: ## Check that make tidy would change nothing
-	@for dir in $(MODULES) $(LOOSE); do (cd $$dir && go mod tidy -diff) || { echo "run make tidy"; exit 1; }; done
+	$(step) "go mod tidy" scripts/tidy-check $(MODULES) $(LOOSE)
 
 vuln: bin/tools ## Look for known vulnerabilities; needs vuln.go.dev, so it is no part of ci
 	$(step) "govulncheck" bin/govulncheck work
