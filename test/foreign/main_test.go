@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,20 +16,42 @@ import (
 	"github.com/adsum-go/adsum/test/servers"
 )
 
-func TestMain(m *testing.M) { adsumtest.VerifyNoLeaks(m) }
+var (
+	binaries string   // the folder of the built programs
+	builds   sync.Map // of their builds, by program and modfile
+)
 
-// patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "adsum-foreign-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	adsumtest.VerifyNoLeaks(m, adsumtest.AfterTests(func() { _ = os.RemoveAll(binaries) }))
+}
 
-// build builds a program of this folder; modfile chooses its versions.
+// patience is how long a test waits for what must happen, on a machine that is
+// busy with other servers.
+const patience = time.Minute
+
+// build builds a program of this folder, once for all tests; modfile chooses its
+// versions.
 func build(t *testing.T, program, modfile string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), program)
-	command := exec.Command("go", "build", "-modfile="+modfile, "-o", binary, ".")
-	command.Dir = program
-	command.Env = append(os.Environ(), "GOWORK=off")
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("build %s with %s: %v\n%s", program, modfile, err, out)
+	once, _ := builds.LoadOrStore(program+" with "+modfile, sync.OnceValues(func() (string, error) {
+		binary := filepath.Join(binaries, program+"-"+modfile)
+		// Nobody debugs them, and to link them is most of the work.
+		command := exec.Command("go", "build", "-ldflags=-s -w", "-modfile="+modfile, "-o", binary, ".")
+		command.Dir = program
+		command.Env = append(os.Environ(), "GOWORK=off")
+		if out, err := command.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build %s with %s: %w\n%s", program, modfile, err, out)
+		}
+		return binary, nil
+	}))
+	binary, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
