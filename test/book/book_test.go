@@ -45,7 +45,8 @@ func TestMain(m *testing.M) {
 func build(dir string, packages ...string) error { return buildAs("", dir, packages...) }
 
 func buildAs(name, dir string, packages ...string) error {
-	args := append([]string{"build", "-o", programs + string(filepath.Separator) + name}, packages...)
+	// Nobody debugs them, and to link them is most of the work.
+	args := append([]string{"build", "-ldflags=-s -w", "-o", programs + string(filepath.Separator) + name}, packages...)
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {

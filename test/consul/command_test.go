@@ -17,7 +17,7 @@ func TestTheCommandRegistersListsWatchesAndRemoves(t *testing.T) {
 	t.Parallel()
 	srv := servers.StartConsul(t, servers.ConsulOptions{Dev: true})
 	adsum := filepath.Join(t.TempDir(), "adsum")
-	build := exec.Command("go", "build", "-o", adsum, ".")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", adsum, ".")
 	build.Dir = filepath.Join("..", "..", "cmd", "adsum")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the command: %v: %s", err, out)

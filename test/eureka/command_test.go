@@ -71,7 +71,7 @@ var builtCommand = sync.OnceValues(func() (string, error) {
 	}
 	builtIn = dir
 	adsum := filepath.Join(dir, "adsum")
-	build := exec.Command("go", "build", "-o", adsum, ".")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", adsum, ".")
 	build.Dir = filepath.Join("..", "..", "cmd", "adsum")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the command: %w: %s", err, out)
