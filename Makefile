@@ -110,9 +110,10 @@ cross: $(PLATFORMS:%=cross/%) ## Build for linux, darwin and windows, amd64 and 
 
 cross-ci: $(PLATFORMS_CI:%=cross/%)
 
+# What debuggers need is most of the work of linking, and nobody keeps the result.
 .PHONY: $(PLATFORMS:%=cross/%)
 $(PLATFORMS:%=cross/%): cross/%:
-	$(step) "build for $*" env CGO_ENABLED=0 GOOS=$(*D) GOARCH=$(*F) go build work
+	$(step) "build for $*" env CGO_ENABLED=0 GOOS=$(*D) GOARCH=$(*F) go build -ldflags='-s -w' work
 
 generate: bin/tools ## Regenerate the protobuf code
 	bin/protogen .
