@@ -41,7 +41,9 @@ func TestFiveThousandInstancesOfOneServiceAreFollowed(t *testing.T) {
 		conn, err := dial(ctx, network, addr)
 		return counting{conn, &received}, err
 	}
-	r, err := eureka.New(srv.URLs(), eureka.Options{Poll: 500 * time.Millisecond, Timeout: patience, ServerCache: -1, Transport: transport})
+	// Such a list is work for a server that has just started: one that is asked
+	// without a pause has no time for registrations.
+	r, err := eureka.New(srv.URLs(), eureka.Options{Poll: 3 * time.Second, Timeout: patience, ServerCache: -1, Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
