@@ -14,28 +14,19 @@ const tickBits = 20 // a tick is 2²⁰ ns
 
 func tickOf(t time.Duration) tick { return tick(t >> tickBits) }
 
-// memory is τ of the moving averages, in ticks: what was learned counts half
-// after seven seconds, and for nothing after a minute.
-const memory = float64(10*time.Second) / (1 << tickBits)
+// memory is after how many ticks what was learned counts half: 3 s. It counts a
+// tenth after 25 s, and next to nothing after three minutes. An exponential average
+// that remembers for 25 s what was ten times as slow remembers what was twice as
+// slow for nine, and leaves too much to the others meanwhile.
+const memory = float64(3*time.Second) / (1 << tickBits)
 
 // fading is how much of what was learned so many ticks ago still counts.
 func fading(elapsed uint32) float64 {
-	if elapsed < brief {
-		return fadingBriefly(elapsed)
-	}
 	if int32(elapsed) <= 0 { // learned after the present was looked at
 		return 1
 	}
-	return math.Exp(-float64(elapsed) / memory)
-}
-
-// brief is so few ticks that e⁻ˣ is 1 - x + x²/2 to six digits. With much to
-// do, all endpoints are asked that often.
-const brief = 200
-
-func fadingBriefly(elapsed uint32) float64 {
 	x := float64(elapsed) * (1 / memory)
-	return 1 - x + x*x/2
+	return 1 / (1 + x + x*x*x/1000)
 }
 
 // peak is a peak-sensitive moving average of latencies (Finagle's PeakEwma,
@@ -58,9 +49,6 @@ func unpacked(word uint64) (average float64, at tick) {
 // tried again.
 func (p *peak) at(now tick) float64 {
 	average, then := unpacked(p.word.Load())
-	if elapsed := uint32(now - then); elapsed < brief {
-		return average * fadingBriefly(elapsed)
-	}
 	return average * fading(uint32(now-then))
 }
 

@@ -9,8 +9,9 @@ import (
 
 // PeakEWMA draws two endpoints and takes the one that promises the earlier
 // answer: its recent latency, times the calls under way from here that are
-// before this one. The latency is a moving average over ten seconds that jumps
-// to every peak at once (Finagle, "Beyond Round Robin", 2016; Linkerd). When
+// before this one. The latency is a moving average that jumps to every peak at
+// once (Finagle, "Beyond Round Robin", 2016; Linkerd) and counts half after three
+// seconds, a tenth after 25. When
 // even the better one is far slower than usual, two more are drawn.
 //
 // A failure counts as having taken as long as its caller was willing to wait;

@@ -71,6 +71,7 @@ func TestPeakEWMABeatsRoundRobin(t *testing.T) {
 				})
 			}
 			theirs := in("round robin", lb.RoundRobin)
+			in("least request", lb.LeastRequest) // for the table in docs/balancing.md
 			ours := in("peak EWMA", lb.PeakEWMA)
 			if r := float64(ours.P99) / float64(theirs.P99); r > w.p99 {
 				t.Errorf("p99: %.2f of round robin's, want at most %.2f", r, w.p99)
