@@ -64,6 +64,9 @@ func TestOnlyAnAnswerIsAListing(t *testing.T) {
 		}
 		says(http.StatusForbidden, "")(w, q)
 	}
+	unknown := func(w http.ResponseWriter, q *http.Request) {
+		says(map[bool]int{true: 200, false: 404}[strings.HasSuffix(q.URL.Path, "/apps")], page)(w, q)
+	}
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		size   int // -1 for an error
@@ -71,7 +74,8 @@ func TestOnlyAnAnswerIsAListing(t *testing.T) {
 		text   string
 	}{
 		"a list":                       {says(200, oneUser), 1, nil, ""},
-		"an unknown application":       {says(404, page), 0, nil, ""},
+		"an unknown application":       {unknown, 0, nil, ""},
+		"another path":                 {says(404, page), -1, errNoBase, "/eureka/v2 for Netflix"},
 		"a server that has just begun": {cold, -1, errCold, "5 minutes"},
 		"no right":                     {says(403, page), -1, adsum.ErrDenied, "403"},
 		"no password":                  {says(401, ""), -1, adsum.ErrDenied, "401"},
@@ -93,6 +97,31 @@ func TestOnlyAnAnswerIsAListing(t *testing.T) {
 		if l != nil || err == nil || c.err != nil && !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, %v, want %v with %q", name, l, err, c.err, c.text)
 		}
+	}
+}
+
+func TestAPathThatIsLostErasesNothing(t *testing.T) {
+	var lost atomic.Bool
+	base, _ := serve(t, func(w http.ResponseWriter, q *http.Request) {
+		if lost.Load() {
+			says(404, page)(w, q)
+			return
+		}
+		says(200, oneUser)(w, q)
+	})
+	r, err := New([]string{base}, Options{Poll: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	err = r.Watch(t.Context(), "users", func(l adsum.Listing) {
+		if len(l.Instances) != 1 {
+			t.Errorf("a proxy that lost its Eureka emptied the list: %v", l)
+		}
+		lost.Store(true)
+	})
+	if !errors.Is(err, errNoBase) {
+		t.Errorf("%v", err)
 	}
 }
 

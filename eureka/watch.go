@@ -25,6 +25,9 @@ func (r *Registry) Watch(ctx context.Context, service string, emit func(adsum.Li
 	seen := r.memory.open(service)
 	err := r.poll(ctx, "watch service "+service, func() error {
 		a, err := r.call(ctx, request{method: http.MethodGet, path: appPath(service), list: true})
+		if err == nil && a.missing() && !v.isEmpty() {
+			err = r.checkBase(ctx, a.from)
+		}
 		if err != nil {
 			return err
 		}
@@ -65,6 +68,23 @@ func (r *Registry) poll(ctx context.Context, tried string, look func() error) er
 	}
 }
 
+// errNoBase tells of a URL that is not a Eureka's, or not its base path.
+var errNoBase = errors.New("the server knows no applications (404): is this its base path? It is /eureka for Spring, /eureka/v2 for Netflix")
+
+// checkBase tells an application that has no instances, which Eureka answers
+// with 404, from a wrong path, or a proxy that has lost its Eureka.
+func (r *Registry) checkBase(ctx context.Context, s *server) error {
+	a, err := r.attempt(ctx, s, request{method: http.MethodHead, path: "/apps"})
+	if err == nil && a.missing() {
+		err = errNoBase
+	}
+	if err != nil {
+		r.servers.note(s, true)
+		err = fmt.Errorf("%s: %w", s, err)
+	}
+	return err
+}
+
 // pause keeps the clients of a server out of step.
 func (r *Registry) pause() time.Duration {
 	return time.Duration(float64(r.opts.Poll) * (0.9 + 0.2*rand.Float64()))
@@ -83,6 +103,9 @@ type view struct {
 	known    map[text]*entry // by Eureka's id
 	marks    map[string]mark // by ours
 }
+
+// isEmpty tells that the last answer had nothing to list.
+func (v *view) isEmpty() bool { return v.known != nil && len(v.known) == 0 }
 
 // read makes a listing of an answer, with the pointers of the last one where
 // an instance says the same.
