@@ -32,6 +32,9 @@ func (c *checkFlags) add(flags *pflag.FlagSet) {
 
 // parse turns the flags into checks; parsers lists the kinds there are.
 func (c *checkFlags) parse(parsers health.Parsers) ([]health.Check, error) {
+	if c.DeregisterAfter < 0 {
+		return nil, negative("deregister-critical-after", c.DeregisterAfter)
+	}
 	var checks []health.Check
 	for _, text := range c.Checks {
 		probe, err := parsers.Parse(text)
@@ -43,6 +46,10 @@ func (c *checkFlags) parse(parsers health.Parsers) ([]health.Check, error) {
 		})
 	}
 	return checks, nil
+}
+
+func negative(flag string, d time.Duration) error {
+	return usagef("--%s %s is negative; give a time such as 10s, or 0", flag, d)
 }
 
 // checkParsers lists the kinds of check that --check can name.

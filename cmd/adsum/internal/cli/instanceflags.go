@@ -57,7 +57,7 @@ func (i *instanceFlags) advertise() (addr, why string, err error) {
 	listen := i.Addr
 	switch {
 	case listen == "" && i.Port == 0:
-		return "", "", usagef("--addr is missing: where do callers reach this copy?")
+		return "", "", usagef("--addr, or for run --port, is missing: where do callers reach this copy?")
 	case listen == "":
 		listen = net.JoinHostPort("", strconv.Itoa(i.Port))
 	case i.Port != 0 && !strings.Contains(strings.TrimSuffix(listen, "]"), ":"):

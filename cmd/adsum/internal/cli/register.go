@@ -171,7 +171,7 @@ func (f *Factory) withdraw(ctx context.Context, reg *adsum.Registration) error {
 		return fmt.Errorf("%s: %w", &in, adsum.ErrSuperseded)
 	}
 	if err := reg.Close(ctx); err != nil {
-		return codef(exitConnect, "not withdrawn, the record runs out with its TTL: %w", err)
+		return codef(exitConnect, "not withdrawn: %w", err)
 	}
 	switch stats := reg.Stats(); {
 	case stats.Registrations > 0:

@@ -70,6 +70,11 @@ or 2.`,
 }
 
 func runRun(ctx context.Context, opts *runOptions) error {
+	for flag, d := range map[string]time.Duration{"drain": opts.Drain, "grace": opts.Grace, "kill-after": opts.KillAfter} {
+		if d < 0 {
+			return negative(flag, d)
+		}
+	}
 	in, why, err := opts.instance()
 	if err != nil {
 		return err

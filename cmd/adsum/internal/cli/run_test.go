@@ -214,3 +214,12 @@ func TestRunEndsTheProgramWhenTheFirstRegistrationIsDenied(t *testing.T) {
 		t.Errorf("the program was not asked to end: %s", r.out)
 	}
 }
+
+func TestRunTakesNoNegativeTimes(t *testing.T) {
+	b := newBench(t)
+	for _, flag := range []string{"--drain", "--grace", "--kill-after", "--deregister-critical-after"} {
+		if r := b.runWeb(freeAddr(t), flag, "-1s").wait(); r.code != 1 || !strings.Contains(r.err, flag+" -1s is negative") || r.out != "" {
+			t.Errorf("%s: exit %d, %q, %q", flag, r.code, r.out, r.err)
+		}
+	}
+}
