@@ -312,14 +312,16 @@ func TestWhatIsListedAfterALongOutageIsDoubtedForAWhileOnly(t *testing.T) {
 
 func TestAfterAnOutageInWhichNoLeaseCanRunOutTheAnswerIsBelievedAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
-		readOnly bool
-		outage   time.Duration
+		readOnly  bool
+		heartbeat time.Duration
+		outage    time.Duration
 	}{
 		"short":            {outage: 9 * time.Second},
 		"nobody registers": {outage: time.Minute, readOnly: true},
+		"one look failed":  {outage: 35 * time.Second, heartbeat: 38 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			watchingScript(t, func(s *script) { s.readOnly = test.readOnly }, func(t *testing.T, s *script, view *adsum.View) {
+			watchingScript(t, func(s *script) { s.readOnly, s.heartbeat = test.readOnly, test.heartbeat }, func(t *testing.T, s *script, view *adsum.View) {
 				s.emit(1, copyOf("a"), copyOf("b"))
 				s.freeze(test.outage)
 				s.emit(2, copyOf("a"))

@@ -49,9 +49,11 @@ func (w *watched) withHeld(old *Snapshot, l Listing, now time.Time) Listing {
 }
 
 // wasAway tells whether the registry answers for the first time after so long
-// that leases may have run out. Where nobody registers, none can.
+// that leases may have run out. Where nobody registers, none can. One that is
+// asked now and then may well be silent for longer.
 func (w *watched) wasAway(old *Snapshot, now time.Time) bool {
-	return !old.FromDisk && now.Sub(old.SyncedAt) > doubtAfter && w.dir.registry.Capabilities().Register
+	caps := w.dir.registry.Capabilities()
+	return caps.Register && !old.FromDisk && now.Sub(old.SyncedAt) > max(doubtAfter, caps.Heartbeat)
 }
 
 // compare lets go of what was missing and is listed again, and holds what is
