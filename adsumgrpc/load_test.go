@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -224,5 +225,81 @@ func TestACallThatPanicsLeaves(t *testing.T) {
 	}
 	if admission.InFlight() != 0 {
 		t.Errorf("%d calls under way", admission.InFlight())
+	}
+}
+
+// probed is a copy that tells its load, and how often it was asked for it.
+type probed struct {
+	*copy
+	meter  *serverload.Meter
+	probes atomic.Int32
+}
+
+func (f *fleet) probed() *probed {
+	p := &probed{meter: &serverload.Meter{}}
+	srv := grpc.NewServer(append(adsumgrpc.LoadOptions(p.meter, nil), grpc.ChainUnaryInterceptor(
+		func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			if info.FullMethod == "/adsum.load.v1.Load/Probe" {
+				p.probes.Add(1)
+			}
+			return handle(ctx, req)
+		}))...)
+	adsumgrpc.RegisterLoad(srv, p.meter)
+	p.copy = f.serving(srv)
+	return p
+}
+
+// A slow copy is one whose calls do not end, and which has others of other callers:
+// it tells so only when it is asked, since it answers nothing.
+func TestPrequalAsksASlowCopyAndSendsItNearlyNothing(t *testing.T) {
+	f := newFleet(t)
+	// What few endpoints told is used up faster than it is heard.
+	copies := make([]*probed, 12)
+	for i := range copies {
+		copies[i] = f.probed()
+	}
+	_, client := f.client(adsumgrpc.WithPolicy(lb.Prequal))
+	for _, c := range copies {
+		for ctx := soon(t); c.probes.Load() == 0; {
+			if ctx.Err() != nil {
+				t.Fatal("not every copy was asked for its load")
+			}
+			look(t, client)
+		}
+	}
+
+	slow, hold := copies[0], make(chan struct{})
+	var held sync.WaitGroup
+	defer held.Wait()
+	defer close(hold)
+	for range 20 {
+		defer slow.meter.Begin().Done(true)
+	}
+	select {
+	case <-slow.arrived:
+	default:
+	}
+	slow.set(func(c *copy) { c.hold = hold })
+	before, asked := slow.answered(), slow.probes.Load()
+	const calls = 400
+	for range calls {
+		ended := make(chan error, 1)
+		held.Go(func() {
+			_, err := client.Put(soon(t), &echopb.Request{})
+			ended <- err
+		})
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-slow.arrived: // and stays there
+		}
+	}
+	if slow.probes.Load() == asked {
+		t.Error("the slow copy was not asked for its load any more")
+	}
+	if n := slow.answered() - before; n > calls/40 {
+		t.Errorf("%d of %d calls went to the slow one of %d copies", n, calls, len(copies))
 	}
 }
