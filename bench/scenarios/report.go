@@ -30,6 +30,12 @@ ORCA to grpc-go's weighted round robin. Kratos' selectors are made anew whenever
 connection comes or goes, as its gRPC balancer does. Go-kit and Kitex hear neither of
 how calls end nor of connections.
 
+The retries and the hedging of the gRPC, HTTP and go-kit clients take no part in S8
+and S9 for the same reason: their second tries wait on goroutines, and goroutines
+give another run every time. What decides is the same: %[1]slb.Hedge%[1]s and %[1]slb.Budget%[1]s
+themselves; only the waiting is the simulation's. That the three clients do alike, the
+[behaviour suite](../test/behaviour/doc.go) shows on real connections.
+
 `, "`", repeats)
 	b.WriteString("## Targets\n\nWhat this library promised itself before it was written.\n\n")
 	b.WriteString(targetTable(r).String())
