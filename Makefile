@@ -46,9 +46,11 @@ test-servers: ## Build and download the registries that the tests run against
 	$(step) "test servers" nice go run ./test/servers/prepare
 
 # These mostly wait, for leases to run out and servers to start: three packages
-# at a time keep two cores busy.
+# of four tests at a time keep two cores busy. The longest begin first.
+SLOWEST := ./test/eureka ./test/zookeeper ./test/book
+
 test-real: ## Run the tests on the real registries, once test-servers is done
-	$(step) "tests on real servers" go test -race -p 3 -timeout 20m $(TESTFLAGS) ./test/...
+	$(step) "tests on real servers" go test -race -p 3 -parallel 4 -timeout 20m $(TESTFLAGS) $(SLOWEST) ./test/...
 
 conformance: test-servers ## Run the conformance suite on every driver and write docs/conformance.md
 	@rm -rf bin/conformance
