@@ -19,9 +19,10 @@ func startTLS(t testing.TB) (*servers.ZooKeeper, *certs.Authority) {
 	return start(t, servers.ZooKeeperOptions{TLS: &servers.TLS{CertFile: pair.CertFile, KeyFile: pair.KeyFile, ClientCAFile: ca.File}}), ca
 }
 
+// openTLS has time for the first handshakes of a server that has just started.
 func openTLS(t testing.TB, srv *servers.ZooKeeper, options ...string) adsum.Registry {
 	t.Helper()
-	return openURL(t, "zk://"+srv.Addr()+"/services", append(options, "tls=true")...)
+	return openURL(t, "zk://"+srv.Addr()+"/services", append(options, "tls=true", "timeout=15s")...)
 }
 
 func TestCertificatesThatDoNotVerifyAreUntrusted(t *testing.T) {
