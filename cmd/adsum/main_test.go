@@ -191,7 +191,7 @@ func TestServeSaysHowToReachItAndStopsWithinASecondWithClientsConnected(t *testi
 	if code := watch.wait(); code != 0 {
 		t.Errorf("watch: exit %d", code)
 	}
-	if code := keep.wait(); code != 2 || !strings.Contains(keep.err.String(), "runs out with its TTL") {
+	if code := keep.wait(); code != 2 || !strings.Contains(keep.err.String(), "the record runs out after its TTL") {
 		t.Errorf("register could not withdraw, and ended with %d: %s", code, keep.err)
 	}
 }
