@@ -12,8 +12,9 @@ import (
 const Freezes = true
 
 // Freeze stops the child without it noticing, until Thaw. On Linux it returns
-// once the child stands still: should this process be killed from then on, the
-// kernel wakes the child, which would else sleep on with its last signal unread.
+// once the child stands still, which may take a fifth of a second: should this
+// process be killed from then on, the kernel wakes the child, which would else
+// sleep on with its last signal unread.
 func (p *Process) Freeze() error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
