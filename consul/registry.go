@@ -86,6 +86,8 @@ type Registry struct {
 	mu     sync.Mutex
 	closed bool // guarded by mu
 
+	writings writings
+
 	sayOverrides, sayFiltered sync.Once
 }
 

@@ -25,25 +25,6 @@ type view struct {
 	shown     map[string]*adsum.Instance // what was emitted last, by id
 }
 
-// writing is when the catalog took which writing of a record.
-type writing struct {
-	term     term
-	modified uint64
-}
-
-// after reports whether w, following before, is a sign that the registry went
-// back: a known writing has another index, an older one is there again, or the
-// owner had to register anew.
-func (w writing) after(before writing) bool {
-	switch {
-	case w.term.claim != before.term.claim:
-		return false
-	case w.term.lease != before.term.lease || w.term.serial < before.term.serial:
-		return true
-	}
-	return w.term.serial == before.term.serial && w.modified != before.modified
-}
-
 func newView(service string) *view { return &view{service: service} }
 
 // load takes a complete answer.

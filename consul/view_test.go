@@ -131,6 +131,12 @@ func TestSignsOfARestoreShowInTheSequence(t *testing.T) {
 		v := newView("book")
 		v.load([]*api.ServiceEntry{write(5, "l", 2, 20)}, 20)
 		v.listing()
+		next := newView("book")
+		next.written = v.written
+		next.load([]*api.ServiceEntry{test.after}, 30)
+		if back := next.listing().Sequence < 20; back != test.back {
+			t.Errorf("%s, seen by the next watch: went back: %t", name, back)
+		}
 		v.load([]*api.ServiceEntry{test.after}, 30)
 		if back := v.listing().Sequence < 20; back != test.back {
 			t.Errorf("%s: went back: %t", name, back)

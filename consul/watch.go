@@ -20,7 +20,10 @@ func (r *Registry) Watch(ctx context.Context, service string, emit func(adsum.Li
 	if err := adsum.ValidateService(service); err != nil {
 		return err
 	}
-	return r.follow(ctx, &watch{r: r, view: newView(service), to: emit}, "watch service "+service)
+	w := &watch{r: r, view: newView(service), to: emit}
+	w.view.written = r.writings.of(service)
+	defer func() { r.writings.keep(service, w.view.written) }()
+	return r.follow(ctx, w, "watch service "+service)
 }
 
 // watch follows the instances of a service.
