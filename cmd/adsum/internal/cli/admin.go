@@ -64,15 +64,15 @@ func (f *Factory) openAdmin(flags adminFlags) (*admin, error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	if !loopback(host) {
+		f.Notef("WARNING: whoever reaches %s can read names and addresses there; profiles are left out", listener.Addr())
+	}
+	f.Notef("metrics at http://%s/metrics", listener.Addr())
 	a.served.Go(func() {
 		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			f.Notef("--metrics: %v", err)
 		}
 	})
-	f.Notef("metrics at http://%s/metrics", listener.Addr())
-	if !loopback(host) {
-		f.Notef("WARNING: whoever reaches %s can read names and addresses there; profiles are left out", listener.Addr())
-	}
 	return a, nil
 }
 
