@@ -53,7 +53,9 @@ func TestASlowAnswerIsHadFromAnotherCopy(t *testing.T) {
 				s.Errorf("answered by %q, %v", addr, err)
 			}
 		}
-		if n := hedge.Stats().Won - won; n < 10 {
+		// On a busy machine a copy that is well may take long enough for a
+		// second try, whose turn may be that of the one that hangs.
+		if n := hedge.Stats().Won - won; n < 8 {
 			s.Errorf("%d of 30 calls were answered by a second copy, a third of them went to one that hangs", n)
 		}
 		s.until("the copy that lost is told each time", func(string, error) bool { return given.Load() >= 10 })
