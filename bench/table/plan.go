@@ -26,6 +26,7 @@ type step struct {
 }
 
 var short = plan{"make bench", []step{
+	{"Yardstick", "", "10ms", "1", 3},
 	{"Pick", slow, "10ms", "1,2", 3},
 	{"Replace/.*/n=1000", slow, "10ms", "2", 2},
 	{"ColdStart/.*/n=1000", slow + "|" + slowStart, "1x", "2", 2},
@@ -34,6 +35,7 @@ var short = plan{"make bench", []step{
 }}
 
 var longer = plan{"make bench-report", []step{
+	{"Yardstick", "", "30ms", "1", 7},
 	{"Pick", slow, "30ms", "1,2", 7},
 	{"Replace", slow, "20ms", "2", 5},
 	{"ColdStart", slow + "|" + slowStart, "1x", "2", 5},

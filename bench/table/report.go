@@ -21,9 +21,10 @@ above it is slower. Trust the ratios, and on a busy machine not those on two
 cores: who has to wait for the other core is spared it there. Measured on
 
 - %[3]s; load average at the end %[4]s
+- %[6]s
 - %[5]s
 
-`, "`", p.command, machine.Describe(), machine.Load(), machine.Versions())
+`, "`", p.command, machine.Describe(), machine.Load(), machine.Versions(), yardsticks(r))
 
 	section(&b, "Targets", `What this library promised itself before it was written.`, targetTable(r))
 	section(&b, "One pick", `One pick, and saying that the call is over, among 10, 1000 and 10 000
@@ -47,6 +48,20 @@ retries on. Throughput is in relation to grpc-go's round_robin: more is better.`
 	section(&b, "An HTTP request", `The same with GET. The tuned client of the standard library keeps 256 idle
 connections to a server and goes to one server after the other.`, callTable(r, "HTTP", "net-http_tuned", requests))
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// yardsticks say how fast the machine was: its figures are those of a guest, if
+// it is one.
+func yardsticks(r results) string {
+	var list []string
+	for _, y := range [...]struct{ what, bench string }{
+		{"an atomic addition", "atomic_add"}, {"a random number", "random_number"}, {"a look at the clock", "clock"},
+	} {
+		if ns, ok := r.best(key{"Yardstick/" + y.bench, "ns/op"}); ok {
+			list = append(list, y.what+" "+nanoseconds(ns))
+		}
+	}
+	return "what picks are made of takes here: " + strings.Join(list, ", ")
 }
 
 func section(b *strings.Builder, title, text string, rows table) {
