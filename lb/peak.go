@@ -26,6 +26,8 @@ func fading(elapsed uint32) float64 {
 		return 1
 	}
 	x := float64(elapsed) * (1 / memory)
+	// The cube begins to count after half a minute. Without it, what was a
+	// hundred times as slow would be left alone for five.
 	return 1 / (1 + x + x*x*x/1000)
 }
 
