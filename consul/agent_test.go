@@ -260,6 +260,14 @@ func TestAnEmptyAnswerIsNotBelievedWithoutTheRight(t *testing.T) {
 	}
 }
 
+func TestARecordThatTheAgentForgotIsALostLeaseAndSaysSo(t *testing.T) {
+	r := openAgent(t, agent(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }), "")
+	l := &lease{r: r, name: "book/i1", id: serviceID("book", "i1")}
+	if err := l.inspect(t.Context()); !errors.Is(err, adsum.ErrLeaseLost) || !strings.Contains(err.Error(), "does not know the record") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestALocalLookAtACheck(t *testing.T) {
 	status := http.StatusOK
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
