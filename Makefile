@@ -39,8 +39,13 @@ test-side-by-side:
 test-verdicts:
 	$(step) "verdicts as in docs/conformance.md" go run ./test/conformance -check -reports $(ADSUM_CONFORMANCE_DIR)
 
+# Simulated traffic is an event loop on one goroutine, where nothing can race; the
+# race detector would make ninety seconds of its ten.
+TRAFFIC := ./lb/lbtest
+
 test-unit: ## Run the tests that need no server
-	$(step) "unit tests" go test -race $(TESTFLAGS) $(UNIT)
+	$(step) "simulated traffic" go test $(TESTFLAGS) $(TRAFFIC)
+	$(step) "unit tests" go test -race -p 3 -parallel 4 $(TESTFLAGS) $$(go list $(UNIT) | grep -v '$(TRAFFIC:.%=%)$$')
 
 test-servers: ## Build and download the registries that the tests run against
 	$(step) "test servers" nice go run ./test/servers/prepare

@@ -1,4 +1,4 @@
-package lb_test
+package lbtest_test
 
 import (
 	"testing"
