@@ -25,7 +25,7 @@ type lease struct {
 	turn  chan struct{}
 	in    adsum.Instance // as it was accepted
 	word  adsum.Override // an operator's, as it was accepted with
-	asked bool           // the ledger agreed to word since
+	known int            // at how many looks the ledger need not be asked whether word is still in force
 	dirty int64          // lastDirtyTimestamp of what was accepted
 	tried int64          // of the last write, whose answer may have been lost
 	again int            // at how many looks a drain is yet to be undone once more
@@ -110,7 +110,7 @@ func (l *lease) accept(in adsum.Instance, word adsum.Override, dirty int64) {
 	case drains(l.in, l.word):
 		l.again = undoneAgain
 	}
-	l.in, l.word, l.asked, l.dirty = in.Clone(), word, false, dirty
+	l.in, l.word, l.known, l.dirty = in.Clone(), word, 0, dirty
 	l.r.words.keep(l.kept(), word)
 }
 
@@ -147,11 +147,14 @@ func (l *lease) start() bool {
 	return false
 }
 
+// looksPerTTL is how often a lease is renewed.
+const looksPerTTL = 3
+
 // keep renews the lease three times in its TTL until it is closed or lost. An
 // error does not mean that the lease is gone; only when no answer came for a
 // whole TTL is it given up.
 func (l *lease) keep() {
-	renewed, wait := time.Now(), l.ttl/3
+	renewed, wait := time.Now(), l.ttl/looksPerTTL
 	for {
 		timer := time.NewTimer(wait)
 		select {
@@ -166,7 +169,7 @@ func (l *lease) keep() {
 		err := l.renew(l.ctx)
 		switch {
 		case err == nil:
-			renewed, wait = time.Now(), l.ttl/3
+			renewed, wait = time.Now(), l.ttl/looksPerTTL
 		case gone(err):
 			l.lose(err)
 		case time.Since(renewed) > l.ttl:

@@ -123,17 +123,21 @@ func (l *lease) wordAt(held *entry) adsum.Override {
 }
 
 // obey publishes anew when an operator's word has changed, and sees to it that
-// the servers keep it. The ledger is asked once after each publication, which
-// may have written over a new word, and at every look while a word is in
-// force. It returns the record's lastDirtyTimestamp. The caller has the turn.
+// the servers keep it. The ledger is asked after each publication, which may have
+// written over a new word, at every look while a word is in force, and else once
+// in a TTL: a server may have dropped the record that had the word, and have got
+// it anew from a peer that had not heard of it. It returns the record's
+// lastDirtyTimestamp. The caller has the turn.
 func (l *lease) obey(ctx context.Context, held *entry) (int64, error) {
 	word := l.wordAt(held)
-	if !l.asked || word != (adsum.Override{}) {
+	if l.known > 0 {
+		l.known--
+	}
+	if l.known == 0 || word != (adsum.Override{}) {
 		said, err := l.consult(ctx, word)
-		l.asked = err == nil
 		switch {
 		case err == nil:
-			word = said
+			word, l.known = said, looksPerTTL
 		case !errors.Is(err, adsum.ErrDenied):
 			return held.dirty, nil // what was published stands until there is an answer
 		}

@@ -149,6 +149,7 @@ func TestAProgramThatCrashedStartsUnderItsOverride(t *testing.T) {
 	sees(t, view, "it gone", has())
 	keep(t, open(t, srv), in)
 	sees(t, view, "it back, drained", obeys(in.Addr, drainAndWeight))
+	impose(t, who, in.Service, in.Addr, adsum.Override{}) // the server is shared, and remembers
 }
 
 func TestPeersAgreeOnAnOverride(t *testing.T) {
