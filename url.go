@@ -183,8 +183,14 @@ func secretKey(key string) bool {
 }
 
 // Known refuses query keys outside the list, so that a misspelt option is
-// an error and not silently ignored.
+// an error and not silently ignored, and one that is given twice, of which only
+// the first would count. A key with "..." behind it in the list may be repeated.
 func (u *URL) Known(keys ...string) error {
+	keys = slices.Clone(keys)
+	repeats := map[string]bool{}
+	for i, k := range keys {
+		keys[i], repeats[strings.TrimSuffix(k, "...")] = strings.TrimSuffix(k, "..."), strings.HasSuffix(k, "...")
+	}
 	for _, k := range slices.Sorted(maps.Keys(u.Query)) {
 		if !slices.Contains(keys, k) {
 			slices.Sort(keys)
@@ -193,6 +199,9 @@ func (u *URL) Known(keys ...string) error {
 				fix = u.Scheme + " has no options"
 			}
 			return u.invalid(fmt.Sprintf("it has an unknown option %s", quote(k)), fix)
+		}
+		if n := len(u.Query[k]); n > 1 && !repeats[k] {
+			return u.invalid(fmt.Sprintf("it has the option %s %d times", quote(k), n), "give it once")
 		}
 	}
 	return nil

@@ -93,6 +93,24 @@ func TestOpenersNameWhatTheyKnow(t *testing.T) {
 	}
 }
 
+func TestAnOptionCountsOnce(t *testing.T) {
+	u, err := adsum.ParseURL("etcd://h?token=hunter2&tag=a&tag=b&token=hunter3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = u.Known("tag...", "token")
+	want := `invalid registry URL (etcd://…): it has the option "token" 2 times; give it once`
+	if !errors.Is(err, adsum.ErrInvalid) || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+	if err := u.Known("tag...", "token..."); err != nil {
+		t.Errorf("options that may be repeated: %v", err)
+	}
+	if err := u.Known("tag..."); err == nil || !strings.HasSuffix(err.Error(), "the options of etcd are: tag") {
+		t.Errorf("unknown option: %v", err)
+	}
+}
+
 func TestErrorsAboutARegistrysURLHaveOneForm(t *testing.T) {
 	openers := adsum.Openers{
 		"memory": memory.Open,

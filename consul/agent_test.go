@@ -38,7 +38,10 @@ func agent(t *testing.T, answer http.HandlerFunc) (addr string) {
 
 func openAgent(t *testing.T, addrs, options string) *Registry {
 	t.Helper()
-	r, err := Open("consul://" + addrs + "?heartbeat=200ms&timeout=2s" + options)
+	if !strings.Contains(options, "&heartbeat=") {
+		options += "&heartbeat=200ms"
+	}
+	r, err := Open("consul://" + addrs + "?timeout=2s" + options)
 	if err != nil {
 		t.Fatal(err)
 	}

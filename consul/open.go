@@ -50,7 +50,7 @@ func Open(rawURL string) (adsum.Registry, error) {
 		return nil, err
 	}
 	if err := u.Known("token", "token-file", "token-env", "tls", "ca-file", "cert-file", "key-file", "server-name",
-		"namespace", "partition", "datacenter", "max-stale", "tag", "passing",
+		"namespace", "partition", "datacenter", "max-stale", "tag...", "passing",
 		"check", "check-interval", "check-timeout", "deregister-after", "dial-timeout", "timeout", "heartbeat"); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -161,11 +162,22 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
+// with are the options of quick, and others, "key=value", in their place or
+// beside them.
+func with(options ...string) string {
+	all, _ := url.ParseQuery(quick[1:])
+	for _, option := range options {
+		key, value, _ := strings.Cut(option, "=")
+		all.Set(key, value)
+	}
+	return "?" + all.Encode()
+}
+
 // open opens the driver on all members of a server; options are "key=value".
 func open(t testing.TB, srv *servers.Eureka, options ...string) adsum.Registry {
 	t.Helper()
 	base := strings.TrimPrefix(srv.URLs()[0], "http://"+srv.Addr())
-	r := openURL(t, "eureka+http://"+strings.Join(srv.Addrs(), ",")+base+strings.Join(append([]string{quick}, options...), "&"))
+	r := openURL(t, "eureka+http://"+strings.Join(srv.Addrs(), ",")+base+with(options...))
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Errorf("close the registry: %v", err)
