@@ -57,7 +57,7 @@ func open(rawURL string, now func() time.Time) (*Registry, error) {
 	}
 	secure, known := map[string]bool{"eureka+http": false, "eureka+https": true}[u.Scheme]
 	if !known {
-		return nil, invalidURL("scheme", u.Scheme, "it is not one of this driver", "use eureka+http or eureka+https")
+		return nil, invalidURL(u, "scheme", u.Scheme, "it is not one of this driver", "use eureka+http or eureka+https")
 	}
 	keys := []string{"zone", "user", "password-file", "password-env", "ca-file", "cert-file", "key-file", "server-name",
 		"prefer-ip", "poll", "dial-timeout", "timeout", "server-cache", "eviction", "self-preservation"}
@@ -148,7 +148,7 @@ func serversOf(u *adsum.URL) ([]*server, error) {
 		}
 		s, err := url.Parse(strings.TrimPrefix(u.Scheme, "eureka+") + "://" + host)
 		if err != nil || s.User != nil || s.Path != "" || s.Host != host {
-			return nil, invalidURL("host", "", "one is no host", "list hosts as host:port,host:port")
+			return nil, invalidURL(u, "host", "", "one is no host", "list hosts as host:port,host:port")
 		}
 		s.Path = base
 		all = append(all, &server{base: s})
@@ -175,9 +175,9 @@ func login(u *adsum.URL) (user string, password func() (string, error), err erro
 	case user == "" && given == 0:
 		return "", nil, nil
 	case user == "":
-		return "", nil, invalidURL("user", "", "there is a password and no user", "add user=NAME")
+		return "", nil, invalidURL(u, "user", "", "there is a password and no user", "add user=NAME")
 	case given != 1:
-		return "", nil, invalidURL("password", "", "a user needs exactly one password",
+		return "", nil, invalidURL(u, "password", "", "a user needs exactly one password",
 			"use one of user:password@host, password-file=FILE and password-env=VARIABLE")
 	}
 	return user, func() (string, error) {
@@ -201,10 +201,10 @@ func newTrust(u *adsum.URL, secure bool) (*trust, error) {
 	q := u.Query
 	t := &trust{caFile: q.Get("ca-file"), certFile: q.Get("cert-file"), keyFile: q.Get("key-file"), serverName: q.Get("server-name")}
 	if !secure && *t != (trust{}) {
-		return nil, invalidURL("scheme", u.Scheme, "other options ask for TLS", "use eureka+https, or leave those out")
+		return nil, invalidURL(u, "scheme", u.Scheme, "other options ask for TLS", "use eureka+https, or leave those out")
 	}
 	if (t.certFile == "") != (t.keyFile == "") {
-		return nil, invalidURL("cert-file", "", "a certificate and its key belong together", "give both cert-file and key-file")
+		return nil, invalidURL(u, "cert-file", "", "a certificate and its key belong together", "give both cert-file and key-file")
 	}
 	return t, nil
 }
@@ -216,7 +216,7 @@ func duration(u *adsum.URL, key string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, invalidURL(key, text, "it is no positive duration", "write it like 5s or 500ms")
+		return 0, invalidURL(u, key, text, "it is no positive duration", "write it like 5s or 500ms")
 	}
 	return d, nil
 }
@@ -228,14 +228,14 @@ func boolean(u *adsum.URL, key string, otherwise bool) (bool, error) {
 	}
 	is, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, invalidURL(key, text, "it is neither true nor false", "use "+key+"=true")
+		return false, invalidURL(u, key, text, "it is neither true nor false", "use "+key+"=true")
 	}
 	return is, nil
 }
 
-func invalidURL(field, value, problem, fix string) error {
+func invalidURL(u *adsum.URL, field, value, problem, fix string) error {
 	if value != "" {
 		value = strconv.Quote(value)
 	}
-	return &adsum.InvalidError{Field: "registry URL (eureka+http://…): " + field, Value: value, Problem: problem, Fix: fix}
+	return &adsum.InvalidError{Field: "registry URL (" + u.Scheme + "://…): " + field, Value: value, Problem: problem, Fix: fix}
 }

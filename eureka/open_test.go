@@ -68,6 +68,9 @@ func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 		} else if strings.Contains(err.Error(), "topsecret") {
 			t.Errorf("%s: a password is printed: %v", rawURL, err)
 		}
+		if scheme, _, _ := strings.Cut(rawURL, ":"); err != nil && !strings.Contains(err.Error(), "("+scheme+"://…)") {
+			t.Errorf("%s: the error is about another scheme: %v", rawURL, err)
+		}
 	}
 	for _, base := range []string{"", "h:8761", "ftp://h/eureka", "http://h/eureka?x=topsecret", "http://u:topsecret@%zz"} {
 		if _, err := New([]string{base}, Options{}); !errors.Is(err, adsum.ErrInvalid) || strings.Contains(err.Error(), "topsecret") {
