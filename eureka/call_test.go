@@ -125,6 +125,45 @@ func TestAPathThatIsLostErasesNothing(t *testing.T) {
 	}
 }
 
+func TestAWrongPathIsToldWhateverIsTried(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{"404": says(404, page), "404 without a page": says(404, ""), "200": says(200, page)} {
+		base, _ := serve(t, answer)
+		r, err := New([]string{base}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		for tried, try := range map[string]func() error{
+			"watch":          func() error { return r.Watch(t.Context(), "book", func(adsum.Listing) { t.Error("listed") }) },
+			"watch services": func() error { return r.WatchServices(t.Context(), func([]string) { t.Error("listed") }) },
+			"remove":         func() error { return r.Remove(t.Context(), "book", "1") },
+			"override":       func() error { return r.Override(t.Context(), "book", "1", adsum.Override{Status: adsum.Draining}) },
+			"overrides":      func() error { _, err := r.Overrides(t.Context(), "book"); return err },
+		} {
+			if err := try(); err == nil || !strings.Contains(err.Error(), "base path") || errors.Is(err, adsum.ErrNotFound) {
+				t.Errorf("%s, %s: %v", name, tried, err)
+			}
+		}
+	}
+}
+
+func TestWhatIsNotThereIsNotFoundAndHasNoOverrides(t *testing.T) {
+	base, _ := serve(t, func(w http.ResponseWriter, q *http.Request) {
+		says(map[bool]int{true: 200, false: 404}[strings.HasSuffix(q.URL.Path, "/apps")], "")(w, q)
+	})
+	r, err := New([]string{base}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Remove(t.Context(), "book", "1"); !errors.Is(err, adsum.ErrNotFound) {
+		t.Errorf("remove: %v", err)
+	}
+	if all, err := r.Overrides(t.Context(), "book"); err != nil || len(all) != 0 {
+		t.Errorf("overrides: %v, %v", all, err)
+	}
+}
+
 func TestAColdServerIsNoRefusal(t *testing.T) {
 	base, _ := serve(t, func(w http.ResponseWriter, q *http.Request) {
 		if strings.HasSuffix(q.URL.Path, "/USERS") {

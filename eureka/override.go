@@ -104,6 +104,9 @@ func (r *Registry) inForce(ctx context.Context, service string) (map[string]adsu
 		return nil, err
 	}
 	a, err := r.call(ctx, request{method: http.MethodGet, path: appPath(service), list: true})
+	if err == nil && a.missing() && b.dirty == 0 { // there is no ledger either
+		err = r.checkBase(ctx, a.from)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -174,7 +174,7 @@ func (r *Registry) undoDrain(ctx context.Context, path string, next status) erro
 func (r *Registry) post(ctx context.Context, service string, body []byte) error {
 	a, err := r.call(ctx, request{method: http.MethodPost, path: appPath(service), body: body})
 	if err == nil && a.missing() {
-		err = errNoBase
+		err = fmt.Errorf("%s: %w", a.from, errNoBase)
 	}
 	return err
 }

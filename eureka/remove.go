@@ -15,14 +15,28 @@ func (r *Registry) Remove(ctx context.Context, service, id string) error {
 	if err := errors.Join(adsum.ValidateService(service), adsum.ValidateID(id)); err != nil {
 		return err
 	}
-	tried := fmt.Sprintf("remove %s/%s", service, id)
+	return r.explain(fmt.Sprintf("remove %s/%s", service, id), r.removeAny(ctx, service, id))
+}
+
+// removeAny removes the first record that may be the instance's.
+func (r *Registry) removeAny(ctx context.Context, service, id string) error {
+	var last answer
 	for _, known := range recordIDs(service, id) {
 		a, err := r.call(ctx, request{method: http.MethodDelete, path: appPath(service) + "/" + url.PathEscape(known)})
-		if err != nil || !a.missing() {
-			return r.explain(tried, err)
+		switch {
+		case err != nil:
+			return err
+		case isPage(a.body) && !a.missing():
+			return notJSON(a.body, nil) // Eureka answers with nothing
+		case !a.missing():
+			return nil
 		}
+		last = a
 	}
-	return r.explain(tried, adsum.ErrNotFound)
+	if err := r.checkBase(ctx, last.from); err != nil {
+		return err
+	}
+	return adsum.ErrNotFound
 }
 
 // recordIDs are what an instance of that id may be called in Eureka: by this

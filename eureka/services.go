@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -16,6 +17,9 @@ import (
 func (r *Registry) WatchServices(ctx context.Context, emit func([]string)) error {
 	return r.poll(ctx, "watch services", func() error {
 		a, err := r.call(ctx, request{method: http.MethodGet, path: "/apps", list: true})
+		if err == nil && a.missing() {
+			err = fmt.Errorf("%s: %w", a.from, errNoBase)
+		}
 		if err != nil {
 			return err
 		}

@@ -201,11 +201,14 @@ func (v *view) decodeOne(raw []byte) (*entry, error) {
 }
 
 func notJSON(body []byte, err error) error {
-	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+	if isPage(body) {
 		return errors.New("the answer is XML or HTML: is this the base path of a Eureka server?")
 	}
 	return errors.New("the answer is no JSON that a Eureka server writes: " + quote(err.Error()))
 }
+
+// isPage tells that XML or HTML came where JSON was asked for.
+func isPage(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) }
 
 // keyOf names an instance that cannot be read.
 func keyOf(service string, n int, raw []byte) string {
