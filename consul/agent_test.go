@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/consul/api"
 
@@ -226,6 +228,28 @@ func TestTokenFilesAreReadForEveryRequest(t *testing.T) {
 	_ = r.Watch(t.Context(), "book", func(adsum.Listing) {})
 	if shown.Load() != "third" {
 		t.Errorf("showed %q", shown.Load())
+	}
+}
+
+func TestAForeignServersPageIsShortInAnError(t *testing.T) {
+	const page = "<!doctype html>\r\n<title>\x1b[31m404\u202e\xff</title>\n"
+	for code, says := range map[int]string{
+		http.StatusNotFound:  "404 (<!doctype html> <title>�[31m404��</title> é",
+		http.StatusForbidden: "403 (<!doctype html> <title>�[31m404��</title> é",
+		http.StatusOK:        "is it Consul that listens there?",
+	} {
+		addr := agent(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			fmt.Fprint(w, page+strings.Repeat("é", 1000)+" end")
+		})
+		err := openAgent(t, addr, "").Watch(t.Context(), "book", func(adsum.Listing) { t.Error("listed") })
+		if err == nil || !strings.Contains(err.Error(), says) || len(err.Error()) > 450 ||
+			!utf8.ValidString(err.Error()) || strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%d: %q", code, err)
+		}
+		if code != http.StatusOK && !answered(err, code) {
+			t.Errorf("%d: the answer is no longer in the error", code)
+		}
 	}
 }
 

@@ -213,11 +213,11 @@ func foreignID(id string) string {
 	return b.String()
 }
 
-// brief makes one short line of a check's output, safe to print.
+// brief makes one short line of a foreign text, safe to print.
 func brief(s string) string {
 	s = strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), string(utf8.RuneError))
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return utf8.RuneError
 		}
 		return r

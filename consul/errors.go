@@ -3,10 +3,12 @@ package consul
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/hashicorp/consul/api"
 
@@ -16,6 +18,7 @@ import (
 // explain wraps what the agent answered into the errors of the contract,
 // saying what was tried.
 func (r *Registry) explain(tried string, err error) error {
+	err = bounded(err)
 	switch {
 	case err == nil:
 		return nil
@@ -30,6 +33,27 @@ func (r *Registry) explain(tried string, err error) error {
 	}
 	return fmt.Errorf("consul: %s: %w", tried, err)
 }
+
+// bounded makes one short line of the answer that is in an error: whatever else
+// listens there answers with its pages. It says what is likely where no JSON came.
+func bounded(err error) error {
+	if status, ok := errors.AsType[api.StatusError](err); ok {
+		return shortened{err, strings.ReplaceAll(err.Error(), status.Body, brief(status.Body))}
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("the answer is no JSON: is it Consul that listens there? %w", err)
+	}
+	return err
+}
+
+// shortened is an error with another text.
+type shortened struct {
+	error
+	text string
+}
+
+func (s shortened) Error() string { return s.text }
+func (s shortened) Unwrap() error { return s.error }
 
 // answered reports whether the agent answered with that HTTP status.
 func answered(err error, code int) bool {

@@ -129,7 +129,7 @@ func (l *lease) lose(why error) {
 	if l.closed || l.err != nil {
 		return
 	}
-	l.err = fmt.Errorf("consul: %s: %w", l.name, why)
+	l.err = fmt.Errorf("consul: %s: %w", l.name, bounded(why))
 	l.cancel()
 	close(l.lost)
 }
