@@ -70,11 +70,12 @@ func runMirror(ctx context.Context, opts *mirrorOptions) error {
 		return err
 	}
 	defer admin.close()
-	opts.Notef("mirroring from %s to %s, until stopped", from.Capabilities().Registry, to.Capabilities().Registry)
 	return mirror.Run(ctx, from, to, mirror.Options{
 		Services: opts.Services,
 		TTL:      opts.TTL,
-		Observer: mirrorAdmin{admin, from},
+		Observer: mirrorAdmin{admin, from, func() {
+			opts.Notef("mirroring from %s to %s, until stopped", from.Capabilities().Registry, to.Capabilities().Registry)
+		}},
 		// What goes in and out is what this command is there to say.
 		Logger: slog.New(slog.NewTextHandler(opts.Err, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
@@ -83,7 +84,8 @@ func runMirror(ctx context.Context, opts *mirrorOptions) error {
 // mirrorAdmin tells the two sides of a mirror apart, which may be of one kind.
 type mirrorAdmin struct {
 	*admin
-	from adsum.Registry
+	from   adsum.Registry
+	starts func() // called when nothing was refused and the mirror begins
 }
 
 // Directory reports that of one side, and is ready once that is.
@@ -91,6 +93,7 @@ func (m mirrorAdmin) Directory(d *adsum.Directory) (forget func()) {
 	role := "to"
 	if d.Registry() == m.from {
 		role = "from"
+		m.starts()
 	}
 	return m.directory(d, role)
 }
