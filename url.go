@@ -30,6 +30,9 @@ func ParseURL(raw string) (*URL, error) {
 		return nil, &InvalidError{Field: urlField, Problem: "it has no scheme", Fix: example}
 	}
 	u := &URL{Scheme: scheme, Query: url.Values{}}
+	if strings.ContainsFunc(raw, unicode.IsControl) || strings.TrimSpace(raw) != raw {
+		return nil, u.invalid("it has a line break or the like, or ends with a space", "look at how it was read; in a path write a line break as %0A")
+	}
 	rest, fragment, hasFragment := strings.Cut(rest, "#")
 	if hasFragment && fragment != "" {
 		return nil, u.invalid("it has a fragment ('#')", "write a '#' as %23")
@@ -50,9 +53,9 @@ func ParseURL(raw string) (*URL, error) {
 		if len(u.Hosts) > 0 && u.strays(path) {
 			return nil, u.invalid("there is an '@' behind the hosts", "in a password write '/' as %2F and '?' as %3F; elsewhere write '@' as %40")
 		}
-	} else if first, _, _ := strings.Cut(path, "/"); strings.ContainsAny(first, ":@") {
-		// A host, with a password perhaps, and not the beginning of a path.
-		return nil, u.invalid("the '//' before the host is missing", "write "+scheme+"://host:port; in a path write ':' as %3A and '@' as %40")
+	}
+	if len(u.Hosts) == 0 && looksLikeHost(path) {
+		return nil, u.invalid("a host is where the path should be", "write "+scheme+"://host:port with two slashes; in a path write ':' as %3A and '@' as %40")
 	}
 	if u.Path, err = url.PathUnescape(path); err != nil {
 		return nil, u.invalid("the path has a broken %-escape", "write a '%' as %25")
@@ -75,6 +78,16 @@ func (u *URL) strays(path string) bool {
 		stray = stray || strings.Contains(key, "@")
 	}
 	return stray
+}
+
+// looksLikeHost reports whether a path begins with a host, and a password
+// perhaps, which must not be taken for something that can be printed. A drive of
+// Windows, /C:/, is none.
+func looksLikeHost(path string) bool {
+	bare := strings.TrimLeft(path, "/")
+	first, _, _ := strings.Cut(bare, "/")
+	_, port, hasPort := strings.Cut(first, ":")
+	return strings.Contains(first, "@") || hasPort && (port != "" || bare == path)
 }
 
 func (u *URL) parseAuthority(authority string) error {

@@ -27,7 +27,8 @@ func TestParseURLReadsSeveralHosts(t *testing.T) {
 }
 
 func TestParseURLAcceptsURLsWithoutHosts(t *testing.T) {
-	for raw, path := range map[string]string{"memory:": "", "file:/etc/services": "/etc/services", "file:services": "services", "file:///etc/x/": "/etc/x"} {
+	for raw, path := range map[string]string{"memory:": "", "file:/etc/services": "/etc/services", "file:services": "services", "file:///etc/x/": "/etc/x",
+		"file:/C:/services": "/C:/services", "file:/etc/a@b/c:1": "/etc/a@b/c:1", "file:/a%3A1%40b": "/a:1@b"} {
 		if u, err := adsum.ParseURL(raw); err != nil || u.Path != path || len(u.Hosts) != 0 {
 			t.Errorf("%s: %+v, %v", raw, u, err)
 		}
@@ -35,9 +36,18 @@ func TestParseURLAcceptsURLsWithoutHosts(t *testing.T) {
 }
 
 func TestParseURLRefusesWhatIsNoHost(t *testing.T) {
-	for _, raw := range []string{"etcd://h:abc/x", "etcd://h:0/x", "etcd://h:99999/x", "etcd://h:/x", "etcd://::1/x", "etcd://[::1/x", "etcd:h:2379/x"} {
+	for _, raw := range []string{"etcd://h:abc/x", "etcd://h:0/x", "etcd://h:99999/x", "etcd://h:/x", "etcd://::1/x", "etcd://[::1/x", "etcd:h:2379/x",
+		"etcd:/h:2379/x", "etcd:///h:2379/x", "etcd:/[::1]:2379/x", "etcd:/h:1,h:2"} {
 		if u, err := adsum.ParseURL(raw); !errors.Is(err, adsum.ErrInvalid) {
 			t.Errorf("%s: %v, %v", raw, u, err)
+		}
+	}
+}
+
+func TestParseURLRefusesWhatWasReadWithTheEndOfItsLine(t *testing.T) {
+	for _, raw := range []string{"etcd://h/services\n", "etcd://h/services\r", "consul://h?token=x\n", "memory: ", "etcd://h/ser\tvices", "etcd://h/services\u00a0"} {
+		if u, err := adsum.ParseURL(raw); !errors.Is(err, adsum.ErrInvalid) {
+			t.Errorf("%q: %v, %v", raw, u, err)
 		}
 	}
 }
@@ -64,6 +74,12 @@ func TestAURLNeverPrintsASecret(t *testing.T) {
 		"nosuch://ann:hunter2@h/x",
 		"etcd:ann:hunter2@h:2379/x",
 		"etcd:hunter2@h",
+		"etcd:/ann:hunter2@h/services",
+		"etcd:/ann:hunter2@h:2379/services",
+		"etcd:///ann:hunter2@h/services",
+		"consul:/ann:hunter2/x@h",
+		"zk://ann@/x:hunter2@h/services",
+		"etcd://ann:hunter2@h/services\n",
 	} {
 		u, err := adsum.ParseURL(raw)
 		printed := ""
