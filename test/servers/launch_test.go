@@ -12,7 +12,7 @@ import (
 )
 
 // launchShell launches one node that runs a shell command, told the number of
-// the attempt, and is ready once it runs.
+// the attempt, and is ready once that says "serving".
 func launchShell(t *testing.T, script func(attempt int) string) (*Ensemble, error) {
 	t.Helper()
 	attempt := 0
@@ -25,7 +25,7 @@ func launchShell(t *testing.T, script func(attempt int) string) (*Ensemble, erro
 		}
 		node.command = func() *exec.Cmd { return exec.Command("/bin/sh", "-c", command) }
 		node.probe = func(ctx context.Context) error {
-			if strings.Contains(node.LogTail(), "ready") {
+			if strings.Contains(node.LogTail(), "serving") {
 				return nil
 			}
 			return context.DeadlineExceeded
@@ -50,7 +50,7 @@ func TestATakenPortIsAnsweredWithAnother(t *testing.T) {
 		if attempt == 1 {
 			return "echo 'listen tcp 127.0.0.1: bind: address already in use'; exit 1"
 		}
-		return "echo ready; exec sleep 60"
+		return "echo serving; exec sleep 60"
 	})
 	if err != nil || attempts != 2 {
 		t.Fatalf("%d attempts, error %v, want 2 attempts", attempts, err)
@@ -67,7 +67,7 @@ func TestAServerThatEndsWhileStartingShowsItsLog(t *testing.T) {
 
 func TestAServerTakesNoSettingsFromTheEnvironment(t *testing.T) {
 	t.Setenv("ETCD_NAME", "stranger")
-	ensemble, err := launchShell(t, func(int) string { return `echo "ready, called <$ETCD_NAME>"; exec sleep 60` })
+	ensemble, err := launchShell(t, func(int) string { return `echo "serving, called <$ETCD_NAME>"; exec sleep 60` })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestABoundPortIsNotFree(t *testing.T) {
 
 func TestOnlyAServerThatIsDownCanBeErased(t *testing.T) {
 	t.Parallel()
-	ensemble, err := launchShell(t, func(int) string { return "echo ready; exec sleep 60" })
+	ensemble, err := launchShell(t, func(int) string { return "echo serving; exec sleep 60" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 
 func TestAFailedOperationIsAnErrorOfTheTest(t *testing.T) {
 	t.Parallel()
-	ensemble, err := launchShell(t, func(int) string { return "echo ready; exec sleep 60" })
+	ensemble, err := launchShell(t, func(int) string { return "echo serving; exec sleep 60" })
 	if err != nil {
 		t.Fatal(err)
 	}
