@@ -454,6 +454,7 @@ func TestThePolicyLearnsHowCallsEnd(t *testing.T) {
 		{"never sent", context.Background(), 0, adsumkit.NotSent(errors.New("rate limited")), lb.Outcome{Result: lb.Ignored}},
 		{"caller gone", gone, 0, context.Canceled, lb.Outcome{Result: lb.Ignored}},
 		{"deadline", context.Background(), time.Second, errors.New("down"), lb.Outcome{Result: lb.Failure, Deadline: time.Second}},
+		{"its time was over", context.Background(), -time.Second, context.DeadlineExceeded, lb.Outcome{Result: lb.Ignored, Deadline: -time.Second}},
 		{"judged by the program", context.Background(), 0, notFound, lb.Outcome{Result: lb.Success}},
 	}
 	for _, test := range tests {
@@ -470,7 +471,7 @@ func TestThePolicyLearnsHowCallsEnd(t *testing.T) {
 					}
 				})
 				ctx := test.ctx
-				if test.in > 0 {
+				if test.in != 0 {
 					var cancel context.CancelFunc
 					ctx, cancel = context.WithTimeout(ctx, test.in)
 					defer cancel()

@@ -272,6 +272,9 @@ func (b *Balancer) end(p Picked, outcome Outcome) {
 		}
 	}
 	outcome.Latency = max(outcome.Latency, 0)
+	if outcome.Result == Failure && outcome.Deadline < 0 {
+		outcome.Result = Ignored // its time was over before it was sent
+	}
 	if v := b.view.Load(); v.observer != nil {
 		v.learn(p, outcome)
 	}

@@ -16,7 +16,9 @@ type Outcome struct {
 	// the caller and tells nothing of the endpoint; a policy gets 0.
 	Latency time.Duration
 	// Deadline is how long the caller was willing to wait, 0 if not
-	// known. A failure may be counted as having taken that long.
+	// known. A failure may be counted as having taken that long. Negative
+	// says that the time was over when the call began: its failure tells
+	// nothing of the endpoint, and is [Ignored].
 	Deadline time.Duration
 	// Load is what the server said of itself with its answer.
 	Load Load

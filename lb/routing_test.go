@@ -320,6 +320,24 @@ func TestRatesEject(t *testing.T) {
 	}
 }
 
+func TestACallWhoseTimeWasOverBlamesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sowing(lb.Routing{Policy: lb.RoundRobin, Circuit: lb.Circuit{Failures: 0.5, Calls: 5}}, instances(2)...)
+		defer b.Close()
+		for range 20 {
+			picked, err := b.Pick(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			picked.Done(lb.Outcome{Result: lb.Failure, Deadline: -time.Millisecond})
+			synctest.Wait()
+		}
+		if s := b.Stats(); s.Ejections != 0 || s.Open != 0 {
+			t.Errorf("%d ejections and %d open circuits", s.Ejections, s.Open)
+		}
+	})
+}
+
 func TestEjectionCanBeTurnedOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := sowing(lb.Routing{Policy: lb.RoundRobin, NoEjection: true}, instances(2)...)
