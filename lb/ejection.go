@@ -148,7 +148,8 @@ func (e *ejector) done(ep *Endpoint, result Result) {
 		return
 	}
 	ep.health.failures.Add(1)
-	if ep.health.inARow.Add(1) == int32(e.Consecutive) {
+	// More than allowed there are after a change of what is.
+	if int(ep.health.inARow.Add(1)) >= e.Consecutive {
 		ep.health.inARow.Store(0)
 		e.mu.Lock()
 		e.eject(ep)

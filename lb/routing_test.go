@@ -235,6 +235,21 @@ func TestFiveFailuresInARowEjectForLongerEachTime(t *testing.T) {
 	})
 }
 
+func TestFewerFailuresInARowMayBeAllowedWhileSomebodyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sowing(lb.Routing{Policy: lb.RoundRobin, Ejection: lb.Ejection{Consecutive: math.MaxInt}}, instances(4)...)
+		defer b.Close()
+		bad := is("copy-00002")
+		if n := failing(t, b, 40, bad); n != 10 {
+			t.Errorf("%d failures of 40 calls, want 10", n)
+		}
+		b.SetPolicy(lb.Routing{Policy: lb.RoundRobin, Ejection: lb.Ejection{Consecutive: 5}})
+		if n := failing(t, b, 40, bad); n != 1 {
+			t.Errorf("%d more failures before it went, want 1", n)
+		}
+	})
+}
+
 func TestASuccessInBetweenStartsTheCountAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := sowing(lb.Routing{Policy: lb.RoundRobin}, instances(2)...)
