@@ -20,9 +20,14 @@ func tickOf(t time.Duration) tick { return tick(t >> tickBits) }
 // slow for nine, and leaves too much to the others meanwhile.
 const memory = float64(3*time.Second) / (1 << tickBits)
 
+// slack is by how many ticks something may have been learned after the present
+// was looked at: far more than ever happens. What seems to lie further ahead was
+// learned weeks ago.
+const slack = 1 << 16
+
 // fading is how much of what was learned so many ticks ago still counts.
 func fading(elapsed uint32) float64 {
-	if int32(elapsed) <= 0 { // learned after the present was looked at
+	if -elapsed < slack { // just now, or a little later
 		return 1
 	}
 	x := float64(elapsed) * (1 / memory)

@@ -35,6 +35,29 @@ func TestPeakOutlivesTheWrapOfItsClock(t *testing.T) {
 	}
 }
 
+func TestPeakFadesOverWeeks(t *testing.T) {
+	for _, idle := range []time.Duration{time.Hour, 24 * time.Hour, 25 * 24 * time.Hour, 51 * 24 * time.Hour} {
+		var p peak
+		p.learn(time.Second, tickOf(time.Minute))
+		now := tickOf(time.Minute + idle)
+		if got := time.Duration(p.at(now)); got > time.Microsecond {
+			t.Errorf("a second learned %v ago still counts for %v", idle, got)
+		}
+		p.learn(time.Millisecond, now)
+		if got := time.Duration(p.at(now)); got > 1001*time.Microsecond {
+			t.Errorf("%v after a second, a call of a millisecond makes it %v", idle, got)
+		}
+	}
+}
+
+func TestPeakMayBeLearnedAfterThePresentWasLookedAt(t *testing.T) {
+	var p peak
+	p.learn(time.Second, tickOf(time.Minute+time.Second))
+	if got := time.Duration(p.at(tickOf(time.Minute))); got != time.Second {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestPeakDoesNotLoseThePeakOfSeveralLearners(t *testing.T) {
 	var p peak
 	var learners sync.WaitGroup
