@@ -31,7 +31,9 @@ func bucketEnd(bucket int) time.Duration {
 
 func (r *recent) add(d time.Duration, now time.Time) {
 	n := now.UnixNano() / recentWindow
-	if r.window.Load() != n {
+	// Who looked at the clock just before the others began the next window
+	// still counts in the last one.
+	if last := r.window.Load(); n != last && n != last-1 {
 		r.turn(n)
 	}
 	r.windows[n&1][bucketOf(d)].Add(1)
@@ -42,7 +44,7 @@ func (r *recent) turn(n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last := r.window.Load()
-	if last == n {
+	if n == last || n == last-1 {
 		return
 	}
 	clear := func(counts *[60 * 16]atomic.Uint32) {
