@@ -103,14 +103,23 @@ func (g *Gradient) Refuse(now time.Duration) {
 
 // look closes the window if it is over.
 func (g *Gradient) look(now time.Duration) {
-	w := &g.window
-	if int64(now) < w.ends.Load() || w.calls.Load()+w.refused.Load() < gradientCalls || !g.mu.TryLock() {
+	if !g.window.over(now) || !g.mu.TryLock() {
 		return
 	}
 	defer g.mu.Unlock()
-	if int64(now) < w.ends.Load() {
-		return
+	if g.window.over(now) { // still: another may have closed it meanwhile
+		g.close(now)
 	}
+}
+
+// over reports whether the window has lasted long enough and has seen enough.
+func (w *window) over(now time.Duration) bool {
+	return int64(now) >= w.ends.Load() && w.calls.Load()+w.refused.Load() >= gradientCalls
+}
+
+// close begins the next window. The caller holds mu.
+func (g *Gradient) close(now time.Duration) {
+	w := &g.window
 	calls, refused := float64(w.calls.Swap(0)), float64(w.refused.Swap(0))
 	latency, most := float64(w.total.Swap(0))/max(calls, 1), float64(w.most.Swap(0))
 	if g.limit == 0 {
