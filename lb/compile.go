@@ -41,6 +41,7 @@ func (b *Balancer) Update(s *adsum.Snapshot) {
 func (b *Balancer) SetPolicy(policy Policy) {
 	b.mu.Lock()
 	b.regime = b.newRegime(policy)
+	b.retire()
 	if b.snapshot != nil {
 		b.selectAnew()
 		b.compile()
@@ -49,6 +50,15 @@ func (b *Balancer) SetPolicy(policy Policy) {
 	}
 	b.mu.Unlock()
 	b.notify()
+}
+
+// retire lets a [Routing] undo what it did to weights, if its successor is another
+// kind of policy, which would leave them as they are. The caller holds mu.
+func (b *Balancer) retire() {
+	p, routed := b.picker.(*routingPicker)
+	if _, routes := b.regime.policy.(Routing); routed && !routes && p.slowStart != nil {
+		p.slowStart.successor(0)
+	}
 }
 
 // SetReachable says whether an endpoint can be reached, for balancers with

@@ -113,6 +113,22 @@ func TestTurningSlowStartOffWarmsEverybody(t *testing.T) {
 	})
 }
 
+func TestAPolicyWithoutSlowStartWarmsEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := balancing(lb.Routing{SlowStart: time.Minute}, instances(1)...)
+		defer b.Close()
+		b.Update(snapshot(2, instances(2)...))
+		cold := b.Endpoints()[1]
+		b.SetPolicy(lb.SmoothWeighted)
+		if w := cold.Weight(); w != 1 {
+			t.Errorf("weight %v under a policy that knows of no slow start", w)
+		}
+		if got := counts(pickIDs(t, b, 100)); got["copy-00001"] != 50 {
+			t.Errorf("picked %v", got)
+		}
+	})
+}
+
 func TestAnotherFilterCountsAtOnceAndIsTold(t *testing.T) {
 	all := instances(2)
 	all[1].Version = "2"
