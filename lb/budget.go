@@ -71,7 +71,7 @@ func (b *Budget) lately() (calls int64, retries int) {
 
 // allowed is how many may be sent again beside so many calls.
 func (b *Budget) allowed(calls int64) float64 {
-	return max(b.ratio()*float64(calls), float64(b.least()))
+	return max(b.ratio()*float64(calls), b.least())
 }
 
 func (b *Budget) ratio() float64 {
@@ -82,11 +82,11 @@ func (b *Budget) ratio() float64 {
 }
 
 // least is what is allowed without any calls.
-func (b *Budget) least() int {
+func (b *Budget) least() float64 {
 	if b.PerSecond == 0 {
 		return 3 * budgetSeconds
 	}
-	return max(b.PerSecond, 0) * budgetSeconds
+	return float64(max(b.PerSecond, 0)) * budgetSeconds
 }
 
 // second returns the counts of the second that begins at unix.

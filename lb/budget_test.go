@@ -3,6 +3,7 @@ package lb_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +32,7 @@ func TestBudgetAllowsAShareOfTheCallsButAFewInAnyCase(t *testing.T) {
 		{"many calls", lb.Budget{}, 1000, 100},
 		{"half", lb.Budget{Ratio: 0.5}, 1000, 500},
 		{"one a second", lb.Budget{PerSecond: 1}, 0, 10},
+		{"any number", lb.Budget{PerSecond: math.MaxInt}, 0, 1000},
 		{"nothing for nothing", lb.Budget{PerSecond: -1}, 50, 5},
 	}
 	for i := range tests {
@@ -42,6 +44,9 @@ func TestBudgetAllowsAShareOfTheCallsButAFewInAnyCase(t *testing.T) {
 				}
 				if got := spend(&test.budget, 1000); got != test.want {
 					t.Errorf("%d retries, want %d", got, test.want)
+				}
+				if s := test.budget.Stats(); s.Allowed < int64(test.want) {
+					t.Errorf("%d are allowed, want %d at least", s.Allowed, test.want)
 				}
 			})
 		})

@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,5 +154,10 @@ func (b *breaker) count(result Result, now time.Duration) {
 func (b *breaker) open(now time.Duration) {
 	b.passed = 0
 	b.buckets = [circuitBuckets]bucket{}
-	b.until.Store(max(int64(now+b.Open), 1))
+	b.until.Store(max(int64(later(now, b.Open)), 1))
+}
+
+// later is d after now, or the end of time if that comes before.
+func later(now, d time.Duration) time.Duration {
+	return now + min(d, math.MaxInt64-now)
 }

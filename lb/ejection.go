@@ -166,8 +166,11 @@ func (e *ejector) eject(ep *Endpoint) {
 	o.count++
 	o.away = true
 	jitter := 0.9 + 0.2*float64(e.env.Rand()>>11)/(1<<53)
-	away := min(time.Duration(float64(e.Time)*float64(o.count)*jitter), e.MaxTime)
-	o.until = e.env.Now() + away
+	away := e.MaxTime
+	if longer := float64(e.Time) * float64(o.count) * jitter; longer < float64(away) {
+		away = time.Duration(longer)
+	}
+	o.until = later(e.env.Now(), away)
 	e.offences[ep] = o
 	e.away++
 	e.ejections++

@@ -2,6 +2,7 @@ package lb_test
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -201,4 +202,26 @@ func TestAGuardedPickDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+func TestForEverIsNoTimeThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ever := time.Duration(math.MaxInt64)
+		b := balancing(lb.Routing{
+			Policy:   lb.RoundRobin,
+			Ejection: lb.Ejection{Time: ever, MaxTime: ever},
+			Circuit:  lb.Circuit{Failures: 1, Calls: 10, Open: ever},
+		}, instances(2)...)
+		defer b.Close()
+		time.Sleep(time.Second)
+		if n := failing(t, b, 100, is("copy-00000")); n != 5 {
+			t.Errorf("%d failures before it was ejected for ever, want 5", n)
+		}
+		time.Sleep(time.Hour)
+		failing(t, b, 10, is("copy-00001"))
+		time.Sleep(time.Hour)
+		if _, err := b.Pick(nil); !errors.Is(err, lb.ErrLimited) {
+			t.Errorf("after the other's circuit opened for ever: %v", err)
+		}
+	})
 }

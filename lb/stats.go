@@ -130,5 +130,6 @@ func (b *Budget) Stats() BudgetStats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	calls, retries := b.lately()
-	return BudgetStats{Calls: calls, Retries: int64(retries), Allowed: int64(math.Ceil(b.allowed(calls))), Spent: b.spent, Refused: b.refused}
+	allowed := min(math.Ceil(b.allowed(calls)), 1<<53) // what is more fits no whole number
+	return BudgetStats{Calls: calls, Retries: int64(retries), Allowed: int64(allowed), Spent: b.spent, Refused: b.refused}
 }
