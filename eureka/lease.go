@@ -329,11 +329,13 @@ func (l *lease) Close(ctx context.Context) error {
 		return l.r.explain(tried, err)
 	}
 	defer l.release()
-	if l.Err() != nil {
+	lost := l.Err()
+	if errors.Is(lost, adsum.ErrSuperseded) {
 		return nil
 	}
 	held, err := l.r.look(ctx, l.service, l.id)
-	if err == nil && held != nil && held.claim.Owner == l.claim.Owner {
+	// After a loss the same owner may have registered again since.
+	if err == nil && held != nil && held.claim.Owner == l.claim.Owner && (lost == nil || held.dirty == l.tried) {
 		err = l.r.withdraw(ctx, l.service, l.id)
 	}
 	return l.r.explain(tried, err)
