@@ -35,7 +35,7 @@ func (t *Transport) Stats() []lb.ClientStats {
 
 // ended is what the answer or the error tells of a call.
 func ended(req *http.Request, resp *http.Response, err error) lb.Ended {
-	e := lb.Ended{Method: req.Method, Err: err}
+	e := lb.Ended{Method: methodOf(req), Err: err}
 	switch {
 	case err != nil:
 		e.Result = lb.ResultOf(req.Context(), err)

@@ -47,7 +47,9 @@ func TestAnObserverIsToldOfEveryCallOnce(t *testing.T) {
 	good := f.start("book", names("good")).Listener.Addr().String()
 	f.see("book", 1)
 
-	get(t, transport, "http://book/")
+	nameless, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://book/", nil)
+	nameless.Method = "" // which means GET
+	do(t, transport, nameless)
 	call := w.only(t)
 	if call.Err != nil || call.Code != http.StatusOK || call.Tries != 1 || call.Endpoint.Addr() != good || call.Result != lb.Success {
 		t.Errorf("an answer: %+v", call)
