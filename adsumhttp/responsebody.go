@@ -4,14 +4,16 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // responseBody tells when the answer was read to its end, broke off, or was
 // closed, whichever comes first.
 type responseBody struct {
 	io.ReadCloser
-	once sync.Once
-	done func(error) // nil for an end, else why it broke off
+	once   sync.Once
+	done   func(error) // nil for an end, else why it broke off
+	closed atomic.Bool // by the caller, perhaps to stop who reads
 }
 
 // newResponseBody wraps the body of an answer. That of a switched protocol can
@@ -34,7 +36,7 @@ func newResponseBody(body io.ReadCloser, done func(error)) io.ReadCloser {
 func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	switch {
-	case err == io.EOF:
+	case err == io.EOF, err != nil && b.closed.Load():
 		b.once.Do(func() { b.done(nil) })
 	case err != nil:
 		b.once.Do(func() { b.done(err) })
@@ -43,6 +45,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 }
 
 func (b *responseBody) Close() error {
+	b.closed.Store(true)
 	err := b.ReadCloser.Close()
 	b.once.Do(func() { b.done(nil) })
 	return err

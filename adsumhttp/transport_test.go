@@ -384,6 +384,43 @@ func TestACallIsInFlightUntilItsBodyIsClosed(t *testing.T) {
 	}
 }
 
+func TestAReaderThatIsStoppedByClosingTheBodyBlamesNobody(t *testing.T) {
+	f := newFleet(t)
+	f.start("book", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "first")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	policy := &recorder{}
+	transport := f.transport(adsumhttp.WithPolicy(policy))
+	for range 20 {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://book/", nil)
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		started, stopped := make(chan struct{}), make(chan error)
+		go func() {
+			_, err := resp.Body.Read(make([]byte, 100))
+			close(started)
+			for err == nil {
+				_, err = resp.Body.Read(make([]byte, 100))
+			}
+			stopped <- err
+		}()
+		<-started
+		resp.Body.Close()
+		if err := <-stopped; err == io.EOF {
+			t.Fatal("the stream ended by itself")
+		}
+	}
+	for i, result := range policy.results() {
+		if result != lb.Success {
+			t.Errorf("outcome %d is %v, want a success", i, result)
+		}
+	}
+}
+
 // recorder is a policy that remembers the outcomes.
 type recorder struct {
 	mu   sync.Mutex
