@@ -123,7 +123,8 @@ func (t *try) do(ctx context.Context, call *lb.Call) error {
 // read, or when it is cancelled. Detaching fails if the try has ended.
 func (t *try) context(ctx context.Context) (_ context.Context, detach func() bool, cancel context.CancelCauseFunc) {
 	own := t.req.Context()
-	if ctx == own { // no times for tries
+	// Not the contexts are compared: they may be of a type that cannot be.
+	if ctx.Done() == own.Done() { // no times for tries
 		return ctx, func() bool { return true }, func(error) {}
 	}
 	own, cancel = context.WithCancelCause(own)

@@ -421,6 +421,21 @@ func TestAReaderThatIsStoppedByClosingTheBodyBlamesNobody(t *testing.T) {
 	}
 }
 
+type byValue struct {
+	context.Context
+	values map[string]string
+}
+
+func TestAContextMayBeOfAnyType(t *testing.T) {
+	f := newFleet(t)
+	f.start("book", names("fine"))
+	ctx := byValue{t.Context(), map[string]string{"a": "b"}} // not to be compared
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://book/", nil)
+	if status, body := do(t, f.transport(), req); status != http.StatusOK || body != "fine" {
+		t.Errorf("got %d %q", status, body)
+	}
+}
+
 // recorder is a policy that remembers the outcomes.
 type recorder struct {
 	mu   sync.Mutex
