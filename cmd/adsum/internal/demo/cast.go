@@ -51,6 +51,7 @@ func (l *log) String() string {
 // cast starts processes and ends those that are left.
 type cast struct {
 	executable string
+	env        []string // beside this process' own
 	actors     []*actor
 }
 
@@ -59,6 +60,7 @@ type cast struct {
 // in front of no registry could only wait for it.
 func (c *cast) start(ctx context.Context, orphaned syscall.Signal, name string, args ...string) (*actor, error) {
 	cmd := exec.Command(c.executable, args...)
+	cmd.Env = append(os.Environ(), c.env...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

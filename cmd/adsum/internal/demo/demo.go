@@ -135,8 +135,10 @@ func (p *play) startServers(ctx context.Context) error {
 func (p *play) startServer(ctx context.Context, listen string) (*server, time.Time, error) {
 	began := time.Now()
 	number := len(p.servers) + 1
+	// Whoever lists processes sees their arguments, and a URL may hold a password.
+	p.cast.env = []string{"ADSUM_REGISTRY=" + p.url}
 	a, err := p.cast.start(ctx, syscall.SIGKILL, fmt.Sprintf("server %d", number), "demo-server",
-		"--registry", p.url, "--service", p.service, "--listen", listen, "--ttl", ttl.String())
+		"--service", p.service, "--listen", listen, "--ttl", ttl.String())
 	if err != nil {
 		return nil, began, err
 	}
