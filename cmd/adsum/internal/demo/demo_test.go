@@ -1,12 +1,14 @@
 package demo
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/adsum-go/adsum"
 	"github.com/adsum-go/adsum/adsumtest"
 )
 
@@ -76,5 +78,14 @@ func TestACutHoldsBackWhatIsSentUntilItIsThawed(t *testing.T) {
 	c.Thaw()
 	if err := exchange(10 * time.Second); err != nil || string(answer) != "held" {
 		t.Errorf("after the thaw: %q, %v", answer, err)
+	}
+}
+
+func TestARegistryThatCannotBeCutOffIsRefused(t *testing.T) {
+	for raw, fix := range map[string]string{"memory:": "memory://host:port", "consul://127.0.0.1": "consul://host:port"} {
+		p := &play{url: raw}
+		if err := p.cutOff(); !errors.Is(err, adsum.ErrInvalid) || !strings.Contains(err.Error(), fix) {
+			t.Errorf("%s: %v", raw, err)
+		}
 	}
 }

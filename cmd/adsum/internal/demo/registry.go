@@ -98,9 +98,12 @@ func (p *play) cutOff() error {
 	}
 	var through []string
 	var all freezers
+	if len(u.Hosts) == 0 {
+		return needsHosts(u, "")
+	}
 	for _, host := range u.Hosts {
 		if _, _, err := net.SplitHostPort(host); err != nil {
-			return &adsum.InvalidError{Field: "registry URL (" + u.Scheme + "://…)", Value: strconv.Quote(host), Problem: "the demo cuts connections off and needs to know the port", Fix: "write host:port"}
+			return needsHosts(u, strconv.Quote(host))
 		}
 		c, err := newCut(host)
 		if err != nil {
@@ -113,6 +116,11 @@ func (p *play) cutOff() error {
 	p.url = strings.Replace(p.url, strings.Join(u.Hosts, ","), strings.Join(through, ","), 1)
 	p.freezer, p.how = all, "cut off; connections stay open, nothing comes through"
 	return nil
+}
+
+func needsHosts(u *adsum.URL, host string) error {
+	return &adsum.InvalidError{Field: "registry URL (" + u.Scheme + "://…)", Value: host,
+		Problem: "the demo cuts connections off and needs to know where to", Fix: "write " + u.Scheme + "://host:port"}
 }
 
 // freezers freeze together.
