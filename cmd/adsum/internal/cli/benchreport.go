@@ -160,10 +160,7 @@ func (r *benchReport) finish(ctx context.Context) error {
 
 func (r *benchReport) printTable(s load.Summary) error {
 	if r.Output == FormatName {
-		for _, c := range s.Copies {
-			fmt.Fprintln(r.Out, term.Clean(c.ID))
-		}
-		return nil
+		return printNames(r.Factory, s.Copies, func(c load.Count) string { return c.ID })
 	}
 	table := &term.Table{Header: []string{"COPY", "CALLS", "SHARE", "FAILED", "P50", "P90", "P99", "P99.9", "MAX"}}
 	for _, c := range append(s.Copies, load.Count{ID: "all", Calls: s.Calls, Failed: s.Failed, Latency: s.Latency}) {

@@ -19,8 +19,8 @@ const mostRecent = 10
 func (opts *explainOptions) show(clients []explained) error {
 	for i, client := range clients {
 		if opts.Output == FormatName {
-			for _, x := range client.Explanations {
-				opts.linef("%s", x.Chosen)
+			if err := printNames(opts.Factory, client.Explanations, func(x lb.Explanation) string { return x.Chosen }); err != nil {
+				return err
 			}
 			continue
 		}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -77,10 +76,7 @@ func selected(all []*adsum.Instance, tag string, callableOnly bool) []*adsum.Ins
 
 func (opts *instancesOptions) printInstances(instances []*adsum.Instance) error {
 	if opts.Output == FormatName {
-		for _, in := range instances {
-			fmt.Fprintln(opts.Out, term.Clean(in.ID))
-		}
-		return nil
+		return printNames(opts.Factory, instances, func(in *adsum.Instance) string { return in.ID })
 	}
 	if len(instances) == 0 {
 		return nil

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -72,10 +71,7 @@ func runOverrides(ctx context.Context, opts *overridesOptions) error {
 
 func (opts *overridesOptions) table(rows []overrideRow, registry adsum.Registry) error {
 	if opts.Output == FormatName {
-		for _, row := range rows {
-			fmt.Fprintln(opts.Out, term.Clean(row.ID))
-		}
-		return nil
+		return printNames(opts.Factory, rows, func(row overrideRow) string { return row.ID })
 	}
 	if len(rows) == 0 {
 		opts.Notef("no overrides on %s in %s", opts.Service, registry.Capabilities().Registry)

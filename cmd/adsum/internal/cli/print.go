@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"reflect"
+	"strings"
 
 	"github.com/adsum-go/adsum/cmd/adsum/internal/term"
 )
@@ -45,6 +47,16 @@ func (f *Factory) printJSON(data any, indent string) error {
 		return err
 	}
 	_, err = f.Out.Write(text)
+	return err
+}
+
+// printNames writes the name of each of them, one a line.
+func printNames[T any](f *Factory, all []T, name func(T) string) error {
+	var b strings.Builder
+	for _, each := range all {
+		b.WriteString(term.Clean(name(each)) + "\n")
+	}
+	_, err := io.WriteString(f.Out, b.String())
 	return err
 }
 

@@ -5,9 +5,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/adsum-go/adsum"
+	"github.com/adsum-go/adsum/cmd/adsum/internal/cli"
 )
 
 func keys(t *testing.T, object json.RawMessage) []string {
@@ -272,5 +274,28 @@ func TestANegativeTimeoutIsRefused(t *testing.T) {
 	r := newBench(t).run("instances", "book", "--timeout", "-1s")
 	if r.code != 1 || !strings.Contains(r.err, "--timeout -1s is negative") {
 		t.Errorf("exit %d, %s", r.code, r.err)
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestWhatCannotBeWrittenIsAFailure(t *testing.T) {
+	b := newBench(t)
+	b.register(adsum.Instance{Service: "book", ID: "1", Addr: "127.0.0.1:1"})
+	if r := b.run("weight", "book", "1", "3"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	for _, command := range []string{"services", "instances book", "resolve book", "overrides book", "explain book", "version"} {
+		for _, format := range []string{"table", "json", "jsonl", "yaml", "name"} {
+			var notes buffer
+			args := append([]string{"--registry", "memory:", "-o", format}, strings.Fields(command)...)
+			streams := cli.Streams{In: strings.NewReader(""), Out: fullDisk{}, Err: &notes}
+			if code := cli.Run(t.Context(), args, streams, b.openers()); code != 3 || !strings.Contains(notes.String(), "no space left") {
+				t.Errorf("%s -o %s: exit %d, %q", command, format, code, notes.String())
+			}
+		}
 	}
 }

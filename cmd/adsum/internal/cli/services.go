@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -56,10 +55,7 @@ func runServices(ctx context.Context, opts *servicesOptions) error {
 		return err
 	}
 	if opts.Output == FormatName {
-		for _, name := range names {
-			fmt.Fprintln(opts.Out, term.Clean(name))
-		}
-		return nil
+		return printNames(opts.Factory, names, func(name string) string { return name })
 	}
 	services, err := opts.summarize(ctx, registry, names)
 	if err != nil {
