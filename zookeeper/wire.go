@@ -104,4 +104,10 @@ func (f *frames) take(p []byte, packet func(head []byte, first bool)) {
 
 func (f *frames) size() int { return int(binary.BigEndian.Uint32(f.head[:])) }
 
-func (f *frames) ended() { f.greeted = f.greeted || f.skip == 0 }
+// ended notes the end of the first packet. Others must write nothing that who
+// sends meanwhile looks at.
+func (f *frames) ended() {
+	if !f.greeted && f.skip == 0 {
+		f.greeted = true
+	}
+}

@@ -3,6 +3,10 @@ package zookeeper
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
 	"testing"
 )
 
@@ -38,6 +42,40 @@ func TestHeadsOfPacketsAreSeenHoweverTheyArrive(t *testing.T) {
 			}
 		}
 	}
+}
+
+// half is a connection that still brings what had arrived, and takes nothing.
+type half struct {
+	net.Conn
+	io.Reader
+}
+
+var errBroken = errors.New("broken pipe")
+
+func (h half) Read(p []byte) (int, error) { return h.Reader.Read(p) }
+func (h half) Write([]byte) (int, error)  { return 0, errBroken }
+
+func TestAConnectionMayBreakForWhoSendsWhileAnswersArrive(t *testing.T) {
+	greeting := packet(make([]byte, 37))
+	answers := bytes.Repeat(packet(make([]byte, headSize)), 100)
+	w := &wire{Conn: half{Reader: bytes.NewReader(append(greeting, answers...))}, session: &session{}}
+	if _, err := io.ReadFull(w, greeting); err != nil {
+		t.Fatal(err)
+	}
+	var loops sync.WaitGroup
+	loops.Go(func() {
+		if n, err := io.Copy(io.Discard, struct{ io.Reader }{w}); int(n) != len(answers) || err != nil {
+			t.Errorf("read %d bytes of %d, %v", n, len(answers), err)
+		}
+	})
+	loops.Go(func() {
+		for range 100 {
+			if _, err := w.Write([]byte("ping")); !errors.Is(err, errBroken) {
+				t.Errorf("sending: %v", err)
+			}
+		}
+	})
+	loops.Wait()
 }
 
 func FuzzFrames(f *testing.F) {
