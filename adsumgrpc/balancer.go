@@ -100,6 +100,9 @@ func (c *channel) UpdateClientConnState(s balancer.ClientConnState) error {
 		c.version = version
 		policy := f.settings.policyNow()
 		c.asks.Store(wantsLoads(policy))
+		for _, l := range c.links {
+			l.listen(l.phase == connected && !l.closed)
+		}
 		c.engine.SetPolicy(policy)
 	}
 	c.engine.Update(f.snapshot)

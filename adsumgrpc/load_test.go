@@ -249,6 +249,31 @@ func (f *fleet) probed() *probed {
 	return p
 }
 
+func TestCopiesThatAreConnectedAreAskedOnceAPolicyWantsThat(t *testing.T) {
+	f := newFleet(t)
+	copies := []*probed{f.probed(), f.probed()}
+	live, err := lb.NewLive(lb.Config{Policy: lb.RoundRobin.Name()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, client := f.client(adsumgrpc.WithConfig(live))
+	look(t, client)
+	for _, policy := range []lb.Policy{lb.Prequal, lb.RoundRobin, lb.Prequal} {
+		if err := live.Set(lb.Config{Policy: policy.Name()}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range copies {
+			before := c.probes.Load()
+			for ctx := soon(t); policy == lb.Prequal && c.probes.Load() == before; {
+				if ctx.Err() != nil {
+					t.Fatal("not every copy was asked for its load")
+				}
+				look(t, client)
+			}
+		}
+	}
+}
+
 // A slow copy is one whose calls do not end, and which has others of other callers:
 // it tells so only when it is asked, since it answers nothing.
 func TestPrequalAsksASlowCopyAndSendsItNearlyNothing(t *testing.T) {

@@ -26,17 +26,18 @@ type callerBuilder struct{}
 
 func (callerBuilder) Build(conn any) (balancer.Producer, func()) { return conn, func() {} }
 
-// listen lets an endpoint be asked as long as it is connected.
+// listen lets an endpoint be asked as long as it is connected, if the policy
+// wants that.
 func (l *link) listen(ready bool) {
-	switch {
-	case !l.channel.asks.Load():
-	case ready:
+	switch asks := ready && l.channel.asks.Load(); {
+	case asks == (l.release != nil):
+	case asks:
 		producer, release := l.conn.GetOrBuildProducer(callerBuilder{})
 		l.release = release
 		if caller, ok := producer.(grpc.ClientConnInterface); ok {
 			l.caller.Store(&caller)
 		}
-	case l.release != nil:
+	default:
 		l.caller.Store(nil)
 		l.release()
 		l.release = nil
