@@ -116,6 +116,9 @@ func newMirror(from, to adsum.Registry, opts Options) (*mirror, error) {
 			return nil, err
 		}
 	}
+	if opts.Interval < 0 {
+		return nil, &adsum.InvalidError{Field: "interval", Value: opts.Interval.String(), Problem: "it is negative", Fix: "leave it out for 5s"}
+	}
 	if opts.Interval == 0 {
 		opts.Interval = 5 * time.Second
 	}

@@ -180,6 +180,7 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 		"into a registry that is read only":     {m, r, mirror.Options{}, adsum.ErrUnsupported},
 		"all of one that cannot list":           {r, m, mirror.Options{}, adsum.ErrUnsupported},
 		"a service with a name that is no name": {m, memory.New(), mirror.Options{Services: []string{"a/b"}}, adsum.ErrInvalid},
+		"at a pace that leads back in time":     {m, memory.New(), mirror.Options{Interval: -time.Second}, adsum.ErrInvalid},
 		"onto itself":                           {r, r, mirror.Options{}, adsum.ErrInvalid},
 	} {
 		if err := mirror.Run(t.Context(), test.from, test.to, test.opts); !errors.Is(err, test.want) {
