@@ -88,7 +88,8 @@ const (
 func CheckURL(rawURL string, interval, timeout time.Duration) (func(adsum.Instance) (*api.AgentServiceCheck, error), error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || !slices.Contains([]string{"http", "https", "grpc", "grpcs", "tcp"}, u.Scheme) {
-		return nil, invalidURL("check", rawURL, "it is no check", "use http:/PATH, https:/PATH, grpc:, grpc:SERVICE, grpcs: or tcp:")
+		kind, _, _ := strings.Cut(rawURL, ":") // the rest may hold a password
+		return nil, invalidURL("check", kind, "it is no check", "use http:/PATH, https:/PATH, grpc:, grpc:SERVICE, grpcs: or tcp:")
 	}
 	if interval == 0 {
 		interval = defaultCheckInterval

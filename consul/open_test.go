@@ -71,6 +71,15 @@ func TestWithoutHostsItIsTheLocalAgent(t *testing.T) {
 	}
 }
 
+func TestACheckThatIsNoneIsRefusedWithoutItsPassword(t *testing.T) {
+	for _, raw := range []string{"htp://user:hush@10.0.0.1/healthz", "http://user:hush@10.0.0.1:port/healthz"} {
+		_, err := CheckURL(raw, 0, 0)
+		if !errors.Is(err, adsum.ErrInvalid) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestChecksOfURLsAskTheInstance(t *testing.T) {
 	in := adsum.Instance{Service: "book", Addr: "10.0.0.1:80", Endpoints: map[string]string{"grpc": "10.0.0.1:90"}}
 	for raw, want := range map[string]string{
