@@ -6,12 +6,22 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 )
 
 // probeClient leaves no connection behind: the server may be killed next, and
 // idle connections have goroutines that a leak check would see.
 var probeClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// listens is nil when addr takes connections.
+func listens(ctx context.Context, addr string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
 
 // httpOK is nil when GET url answers 200.
 func httpOK(ctx context.Context, url string) error {

@@ -152,6 +152,9 @@ func (z *ZooKeeper) newMember(l layout, i int) (*Node, error) {
 	}
 	node.probe = func(ctx context.Context) error {
 		_, err := zookeeperMode(ctx, plain)
+		if err == nil && addr != plain {
+			err = listens(ctx, addr) // which it does last
+		}
 		return err
 	}
 	node.seed = func(dataDir string) error {
