@@ -129,6 +129,39 @@ func TestAFolderIsTheSumOfItsFiles(t *testing.T) {
 // TestChangesAreSeenAndABadFileKeepsWhatItSaid runs on a real clock of the
 // file system and a virtual one of the program, which start years apart: the
 // times of files are in the future, so each look reads them.
+func TestAFileThatCannotBeOpenedHidesNoOther(t *testing.T) {
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, "book.json"), `["10.0.0.1:80"]`)
+	odd := filepath.Join(folder, "odd.json")
+	write(t, odd, `{"book": ["10.0.0.2:80"]}`)
+	past := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(odd, past, past); err != nil {
+		t.Fatal(err)
+	}
+	registry := open(t, folder, file.Options{})
+	if got, _ := list(t, registry, "book"); len(got) != 2 {
+		t.Fatalf("got %q", got)
+	}
+	aside := odd + ".aside"
+	if err := errors.Join(os.Rename(odd, aside), os.Symlink(t.TempDir(), odd)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, skipped := list(t, registry, "book"); len(got) != 2 || len(skipped) != 1 {
+			t.Errorf("got %q, skipped %q", got, skipped)
+		}
+	}
+	if got, skipped := list(t, open(t, folder, file.Options{}), "book"); len(got) != 1 || len(skipped) != 1 {
+		t.Errorf("who looks for the first time: got %q, skipped %q", got, skipped)
+	}
+	if err := errors.Join(os.Remove(odd), os.Rename(aside, odd)); err != nil {
+		t.Fatal(err)
+	}
+	if got, skipped := list(t, registry, "book"); len(got) != 2 || len(skipped) != 0 {
+		t.Errorf("once it can be opened: got %q, skipped %q", got, skipped)
+	}
+}
+
 func TestChangesAreSeenAndABadFileKeepsWhatItSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "book.json")

@@ -46,11 +46,14 @@ func (r *Registry) look() ([]*source, error) {
 	files := make(map[string]*source, len(paths))
 	for _, path := range paths {
 		s, err := r.read(path, r.files[path])
-		if errors.Is(err, fs.ErrNotExist) && path != r.path {
-			continue // removed since the folder was listed
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case path == r.path:
 			return nil, err
+		case errors.Is(err, fs.ErrNotExist):
+			continue // removed since the folder was listed
+		default: // hides none of the others
+			s = unreadable(path, r.files[path], err)
 		}
 		files[path] = s
 		sources = append(sources, s)
@@ -112,6 +115,12 @@ func (r *Registry) read(path string, last *source) (*source, error) {
 	}
 	next.reuse(last)
 	return next, nil
+}
+
+// unreadable is a file of a folder that cannot be opened now. It has no stamp, so
+// that it is read once it can be, also if it did not change.
+func unreadable(path string, last *source, err error) *source {
+	return (&source{name: filepath.Base(path)}).keeping(last, explain(err))
 }
 
 // keeping makes a broken file say what it said before.
