@@ -52,7 +52,8 @@ type process struct {
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...), out: newLines(), err: newLines()}
-	p.cmd.Env = append(os.Environ(), env...)
+	// What those that are killed leave behind goes with the binary.
+	p.cmd.Env = append(append(os.Environ(), "TMPDIR="+filepath.Dir(binary)), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
