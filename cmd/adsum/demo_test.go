@@ -121,19 +121,24 @@ func TestTheProcessesOfTheDemoEndWhenItIsKilled(t *testing.T) {
 
 func TestDemoEndsItsProcessesWhenItIsAskedToEnd(t *testing.T) {
 	t.Parallel()
-	p := start(t, nil, "demo")
-	p.out.await(t, "killed with SIGKILL")
-	p.signal(syscall.SIGTERM)
-	if code := p.wait(); code != 3 {
-		t.Errorf("exit %d, want 3: it did not show what it claims", code)
+	for _, moment := range []string{"killed with SIGKILL", "frozen: "} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, nil, "demo")
+			p.out.await(t, moment)
+			p.signal(syscall.SIGTERM)
+			if code := p.wait(); code != 3 {
+				t.Errorf("exit %d, want 3: it did not show what it claims", code)
+			}
+			awaitGone(t, pids(t, p.out.String()))
+		})
 	}
-	awaitGone(t, pids(t, p.out.String()))
 }
 
 func TestDemoFailsOnARegistryThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil, "demo", "--registry", "etcd://127.0.0.1:1/services")
-	if code := p.wait(); code == 0 {
-		t.Errorf("exit 0\n%s", p.out)
+	if code := p.wait(); code != 2 || !strings.Contains(p.err.String(), "connection refused") {
+		t.Errorf("exit %d\n%s%s", code, p.out, p.err)
 	}
 }

@@ -58,6 +58,11 @@ func runDemo(ctx context.Context, opts *demoOptions) error {
 	if err != nil {
 		return fmt.Errorf("find this program, to start it in its other parts: %w", err)
 	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	if opts.RegistryURL != "" {
+		go failWhenRefused(ctx, opts.RegistryURL, fail)
+	}
 	err = demo.Run(ctx, demo.Config{
 		Executable: self, Servers: opts.Servers, Calls: opts.Calls,
 		// Not ADSUM_REGISTRY: a demo of its own unless asked for.
@@ -65,8 +70,12 @@ func runDemo(ctx context.Context, opts *demoOptions) error {
 		Out: opts.Out, Colours: opts.Colours(), Waiting: opts.progress, Err: opts.Err,
 	})
 	var byHand stopped
-	if errors.As(context.Cause(ctx), &byHand) {
+	var nobody refused
+	switch cause := context.Cause(ctx); {
+	case errors.As(cause, &byHand):
 		return codedError{exitFailed, byHand}
+	case errors.As(cause, &nobody):
+		return codef(exitConnect, "could not connect: %w\n%s", nobody, opts.hint())
 	}
 	return err
 }

@@ -61,6 +61,7 @@ type play struct {
 	etcd     *actor // the registry, if started here
 	freezer  freezer
 	how      string // how the registry is frozen
+	frozen   bool   // whether it is now
 	cuts     []*cut
 
 	registry adsum.Registry

@@ -38,6 +38,7 @@ func (p *play) killOne(ctx context.Context) error {
 func (p *play) freezeRegistry(ctx context.Context) error {
 	before, _ := p.callers.score()
 	frozen := time.Now()
+	p.frozen = true
 	if err := p.freezer.Freeze(); err != nil {
 		return err
 	}
@@ -66,6 +67,7 @@ func (p *play) freezeRegistry(ctx context.Context) error {
 
 func (p *play) thaw(ctx context.Context, third *server) error {
 	thawed := time.Now()
+	p.frozen = false
 	if err := p.freezer.Thaw(); err != nil {
 		return err
 	}

@@ -156,6 +156,9 @@ func (p *play) close() error {
 		open = append(open, p.dir, p.registry)
 	}
 	var errs []error
+	if p.frozen { // one that stands still would have to be killed, and leave its data behind
+		errs = append(errs, p.freezer.Thaw())
+	}
 	for _, c := range open {
 		errs = append(errs, c.Close())
 	}
