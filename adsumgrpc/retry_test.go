@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,6 +283,46 @@ func TestServerStreamsAreOpenedAgainElsewhere(t *testing.T) {
 	if answeredBy(bad) == 0 {
 		t.Error("no stream went to the copies that fail: nothing was shown")
 	}
+}
+
+func TestAStreamMayBeOpenedAgainBeforeAnythingWasSent(t *testing.T) {
+	f := newFleet(t)
+	var opened atomic.Int32
+	again := make(chan struct{})
+	refusing := grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+		if opened.Add(1) == 1 {
+			return status.Error(codes.Unavailable, "not yet")
+		}
+		close(again)
+		return handle(srv, stream)
+	})
+	for range 2 {
+		f.startOn("127.0.0.1:0", []grpc.ServerOption{refusing})
+	}
+	conn, _ := f.client()
+	ctx := soon(t)
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, echopb.Echo_List_FullMethodName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var receiving sync.WaitGroup
+	receiving.Go(func() {
+		reply := &echopb.Reply{}
+		if err := stream.RecvMsg(reply); err != nil || reply.GetText() != "late" {
+			t.Errorf("received %v, %v", reply, err)
+		}
+		if err := stream.RecvMsg(reply); err != io.EOF {
+			t.Errorf("after that: %v", err)
+		}
+	})
+	select {
+	case <-again:
+	case <-ctx.Done():
+	}
+	if err := errors.Join(stream.SendMsg(&echopb.Request{Text: "late", Times: 1}), stream.CloseSend()); err != nil {
+		t.Error(err)
+	}
+	receiving.Wait()
 }
 
 func TestTheErrorOfAStreamNamesEveryTry(t *testing.T) {

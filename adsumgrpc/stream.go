@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -54,8 +55,12 @@ type serverStream struct {
 	open  func() (grpc.ClientStream, error)
 
 	current  atomic.Pointer[grpc.ClientStream]
-	request  any // what was sent
 	received bool
+
+	sending sync.Mutex // of what follows; held while the next stream catches up
+	request any        // what was sent
+	sent    bool
+	closed  bool // nothing more will be
 }
 
 func (s *serverStream) stream() grpc.ClientStream { return *s.current.Load() }
@@ -116,25 +121,47 @@ func (s *serverStream) begin(m any) error {
 	if err != nil {
 		return err
 	}
-	s.current.Store(&stream)
-	// An error of sending is told by receiving.
-	if err := stream.SendMsg(s.request); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if err := stream.CloseSend(); err != nil {
+	if err := s.goOn(stream); err != nil {
 		return err
 	}
 	return stream.RecvMsg(m)
 }
 
+// goOn sends what was sent before on the next stream, to which all that is yet to
+// be sent goes.
+func (s *serverStream) goOn(stream grpc.ClientStream) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.current.Store(&stream)
+	if s.sent {
+		// An error of sending is told by receiving.
+		if err := stream.SendMsg(s.request); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	if s.closed {
+		return stream.CloseSend()
+	}
+	return nil
+}
+
 // SendMsg sends the one request.
 func (s *serverStream) SendMsg(m any) error {
-	s.request = m
-	return s.stream().SendMsg(m)
+	s.sending.Lock()
+	s.request, s.sent = m, true
+	stream := s.stream()
+	s.sending.Unlock()
+	return stream.SendMsg(m)
 }
 
 // CloseSend ends the request.
-func (s *serverStream) CloseSend() error { return s.stream().CloseSend() }
+func (s *serverStream) CloseSend() error {
+	s.sending.Lock()
+	s.closed = true
+	stream := s.stream()
+	s.sending.Unlock()
+	return stream.CloseSend()
+}
 
 // Header waits for the headers of whoever answers now.
 func (s *serverStream) Header() (metadata.MD, error) { return s.stream().Header() }
