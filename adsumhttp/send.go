@@ -186,14 +186,21 @@ func (t *try) answered(resp *http.Response, picked lb.Picked, outcome lb.Outcome
 	t.resp = resp
 }
 
+// discardFor is for how long the rest of an answer that is dropped is waited for.
+const discardFor = 50 * time.Millisecond
+
 // discard drops an answer in favour of another try. A short one is read to its
 // end, so that its connection can be used again.
 func (t *try) discard() {
-	if t.resp != nil {
-		io.CopyN(io.Discard, t.resp.Body, 2<<10)
-		t.resp.Body.Close()
-		t.resp = nil
+	if t.resp == nil {
+		return
 	}
+	body := t.resp.Body
+	t.resp = nil
+	enough := time.AfterFunc(discardFor, func() { body.Close() }) // ends the reading
+	io.CopyN(io.Discard, body, 2<<10)
+	enough.Stop()
+	body.Close()
 }
 
 // drop lets go of an answer that came too late.

@@ -227,6 +227,27 @@ func TestThe503OfEveryCopyIsTheCallersAnswer(t *testing.T) {
 	}
 }
 
+func TestA503WhoseBodyHangsIsGivenUpForAnotherCopy(t *testing.T) {
+	f := newFleet(t)
+	var calls atomic.Int32
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) > 1 {
+			fmt.Fprint(w, "fine")
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, "so")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	f.start("book", handler)
+	f.start("book", handler)
+	f.see("book", 2)
+	if status, body := get(t, f.transport(), "http://book/"); status != http.StatusOK || body != "fine" {
+		t.Errorf("got %d %q", status, body)
+	}
+}
+
 func TestALongRetryAfterIsLeftToTheCaller(t *testing.T) {
 	f := newFleet(t)
 	var calls atomic.Int64
