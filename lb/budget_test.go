@@ -164,3 +164,23 @@ func BenchmarkBudgetCall(b *testing.B) {
 		}
 	})
 }
+
+func TestATryThatWouldComeTooLateCostsNoBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		budget := &lb.Budget{}
+		retry := lb.Retry{Budget: budget, Backoff: lb.Backoff{Initial: time.Second, Max: time.Second}}
+		sent := 0
+		err := retry.Do(ctx, &lb.Call{Idempotent: true}, func(context.Context) error {
+			sent++
+			return errBroken
+		}, verdict(lb.Verdict{Safety: lb.IfIdempotent}))
+		if !errors.Is(err, errBroken) || errors.Is(err, lb.ErrBudget) || sent != 1 {
+			t.Errorf("sent %d times, %v", sent, err)
+		}
+		if s := budget.Stats(); s.Spent != 0 || s.Retries != 0 {
+			t.Errorf("spent %d, %d in the last seconds", s.Spent, s.Retries)
+		}
+	})
+}

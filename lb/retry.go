@@ -123,10 +123,14 @@ func (r Retry) next(ctx context.Context, call *Call, v Verdict, n int) (bool, er
 	if ctx.Err() != nil || !r.again(call, v, n) {
 		return false, ctx.Err()
 	}
+	wait := r.wait(v, n)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+		return false, ctx.Err() // before the budget is asked: nothing will be sent
+	}
 	if !v.free() && r.Budget != nil && !r.Budget.Spend() {
 		return false, ErrBudget
 	}
-	return sleep(ctx, r.wait(v, n)), ctx.Err()
+	return sleep(ctx, wait), ctx.Err()
 }
 
 // again decides whether a call may be sent once more after n of them.
@@ -175,16 +179,10 @@ func (b Backoff) withDefaults() Backoff {
 	return b
 }
 
-// sleep waits, and reports false when ctx ended or will have ended by then.
+// sleep waits, and reports false when ctx ended meanwhile.
 func sleep(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
-		return false
-	}
 	if d == 0 {
-		return true
+		return ctx.Err() == nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
