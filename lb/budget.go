@@ -56,6 +56,18 @@ func (b *Budget) Spend() bool {
 	return true
 }
 
+// giveBack takes back what was spent just now on a call that was not sent after
+// all.
+func (b *Budget) giveBack() {
+	current := b.second(time.Now().Unix())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spent--
+	if current.retries > 0 { // else it counts until its second is forgotten
+		current.retries--
+	}
+}
+
 // lately counts the last ten seconds. The caller holds mu.
 func (b *Budget) lately() (calls int64, retries int) {
 	now := time.Now().Unix()

@@ -25,6 +25,7 @@ type Call struct {
 	pin    *pin
 	hedge  *Hedge                   // of a second try beside the first one, else nil
 	sent   bool                     // the hedge has counted it
+	lone   bool                     // there was no other endpoint for it
 	also   *Endpoint                // that of a second try which failed as well
 	picked atomic.Pointer[Endpoint] // by the last pick; others may look while it runs
 }
@@ -54,6 +55,7 @@ func (c *Call) Hedged() bool { return c.hedged.Load() }
 func (c *Call) beside(ep *Endpoint) bool {
 	if c.Avoids(ep) {
 		c.picked.Store(nil)
+		c.lone = true
 		return false
 	}
 	if !c.sent {

@@ -146,6 +146,9 @@ func (b *Balancer) enter(v *view, ep *Endpoint, call *Call) (Picked, error) {
 		}
 	}
 	if p == refused {
+		if call != nil {
+			call.lone = true
+		}
 		return Picked{}, v.limited()
 	}
 	if call != nil && call.hedge != nil && !call.beside(ep) {

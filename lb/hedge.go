@@ -142,15 +142,18 @@ func (h *Hedge) Call() {
 
 // Spend reports whether a call may be sent a second time now.
 func (h *Hedge) Spend() bool {
-	budget := h.Budget
-	if budget == nil {
-		budget = &h.own
-	}
-	may := budget.Spend()
+	may := h.budget().Spend()
 	if !may {
 		h.counters().refused.Add(1)
 	}
 	return may
+}
+
+func (h *Hedge) budget() *Budget {
+	if h.Budget == nil {
+		return &h.own
+	}
+	return h.Budget
 }
 
 // Hedged calls try, and if that takes long and the call is idempotent, calls it
@@ -244,6 +247,9 @@ func (r *race[T]) second(ctx context.Context, endFirst context.CancelCauseFunc) 
 	// A panic belongs to the caller, who may know how to deal with it.
 	defer func() { r.panicked = recover() }()
 	r.value, r.err = r.try(ctx, r.other)
+	if r.other.lone && !r.other.sent {
+		r.hedge.budget().giveBack()
+	}
 	if r.err == nil {
 		endFirst(errOvertaken)
 	}

@@ -251,7 +251,8 @@ func TestNothingIsSentTwiceWhereThereIsNoOtherEndpointOrAPin(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := balancing(lb.RoundRobin, instances(test.n)...)
-				h, call := knowing(nil), lb.NewCall(test.ctx)
+				budget := &lb.Budget{}
+				h, call := knowing(budget), lb.NewCall(test.ctx)
 				call.Idempotent = true
 				sent := 0
 				_, err := lb.Hedged(test.ctx, h, call, func(_ context.Context, c *lb.Call) (int, error) {
@@ -266,6 +267,9 @@ func TestNothingIsSentTwiceWhereThereIsNoOtherEndpointOrAPin(t *testing.T) {
 				}, nil)
 				if err != nil || sent != 1 || h.Stats() != (lb.HedgeStats{}) {
 					t.Errorf("sent %d times, %v, %+v", sent, err, h.Stats())
+				}
+				if s := budget.Stats(); s.Spent != 0 || s.Retries != 0 {
+					t.Errorf("spent %d, %d in the last seconds", s.Spent, s.Retries)
 				}
 			})
 		})
