@@ -95,6 +95,18 @@ func start(t *testing.T, checks ...health.Check) *health.Checker {
 	return c
 }
 
+// awaitResult waits for the first answer of a single check, which may have come
+// already.
+func awaitResult(c *health.Checker) {
+	for {
+		changed := c.Changed()
+		if len(c.Report().Checks[0].Results) > 0 {
+			return
+		}
+		<-changed
+	}
+}
+
 func expectStatus(t *testing.T, c *health.Checker, status adsum.Status, reason string) {
 	t.Helper()
 	if s, r := c.Status(); s != status || r != reason {

@@ -68,7 +68,7 @@ func TestHTTPJudgesStatusHeaderAndBody(t *testing.T) {
 		{"wrong password", health.HTTP{URL: strings.Replace(url, "://", "://ops:wrong@", 1) + "/secret"}, "status 401 Unauthorized"},
 		{"an endless page is cut", health.HTTP{URL: url + "/endless"}, ""},
 		{"within the limit only", health.HTTP{URL: url + "/ok", BodyLimit: 3, ExpectBody: host}, "the first 3 bytes do not contain"},
-		{"nobody listens", health.HTTP{URL: "http://" + unused(t)}, "connection refused"},
+		{"nobody listens", health.HTTP{URL: "http://" + nobody}, "connection refused"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestHTTPJudgesStatusHeaderAndBody(t *testing.T) {
 
 func TestHTTPHonoursTheTimeout(t *testing.T) {
 	c := start(t, health.Check{Name: "slow", Probe: health.HTTP{URL: page(t) + "/slow"}, Interval: time.Hour, Timeout: 20 * time.Millisecond})
-	<-c.Changed()
+	awaitResult(c)
 	expectStatus(t, c, adsum.Starting, "slow: no answer within 20ms")
 }
 
@@ -106,7 +106,7 @@ func TestTCPConnects(t *testing.T) {
 	}
 	defer l.Close()
 	expectError(t, health.TCP{Addr: l.Addr().String()}.Probe(t.Context()), "")
-	expectError(t, health.TCP{Addr: unused(t)}.Probe(t.Context()), "connection refused")
+	expectError(t, health.TCP{Addr: nobody}.Probe(t.Context()), "connection refused")
 }
 
 func TestAURLIsNamedWithoutItsSecrets(t *testing.T) {
@@ -190,16 +190,9 @@ func expectError(t *testing.T, err error, want string) {
 	}
 }
 
-// unused is an address where nobody listens.
-func unused(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// nobody is an address where nobody listens. It is none of those that the
+// system gives to whoever asks for any port, as other tests do meanwhile.
+const nobody = "127.0.0.1:1"
 
 func TestMissingProgramsAreRefused(t *testing.T) {
 	expectError(t, health.Exec{Command: []string{"adsum-no-such-program"}}.Validate(), "there is no such program")
