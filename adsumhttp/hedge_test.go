@@ -97,9 +97,23 @@ func TestABodyThatCannotBeHadAgainIsSentOnce(t *testing.T) {
 
 func TestAnAnswerThatStreamsOutlivesTheRace(t *testing.T) {
 	f := newFleet(t)
+	const calls = 3
+	var n atomic.Int64
+	var second [calls]chan struct{} // closed when the second request of the call is there
+	for i := range second {
+		second[i] = make(chan struct{})
+	}
 	for range 2 {
 		f.start("book", func(w http.ResponseWriter, r *http.Request) {
-			<-time.After(20 * time.Millisecond) // long enough for a second request
+			request := n.Add(1) - 1
+			if request%2 == 1 {
+				close(second[request/2])
+			}
+			select {
+			case <-second[request/2]:
+			case <-r.Context().Done():
+				return
+			}
 			for range 10 {
 				io.WriteString(w, "line\n")
 				http.NewResponseController(w).Flush()
@@ -114,12 +128,12 @@ func TestAnAnswerThatStreamsOutlivesTheRace(t *testing.T) {
 	f.see("book", 2)
 	hedge := hasty("GET http://book")
 	transport := f.transport(adsumhttp.WithHedge(hedge))
-	for range 3 {
+	for range calls {
 		if status, body := get(t, transport, "http://book/"); status != http.StatusOK || strings.Count(body, "line") != 10 {
 			t.Errorf("status %d, body %q", status, body)
 		}
 	}
-	if s := hedge.Stats(); s.Sent != 3 {
+	if s := hedge.Stats(); s.Sent != calls {
 		t.Errorf("%+v", s)
 	}
 }
