@@ -58,7 +58,7 @@ func TestAnObserverIsToldOfEveryCallOnce(t *testing.T) {
 		t.Errorf("whose it was: %+v", call)
 	}
 	also := f.start("film", names("also")).Listener.Addr().String()
-	f.register(adsum.Instance{Service: "film", Addr: refused(t)})
+	f.register(adsum.Instance{Service: "film", Addr: refused})
 	f.see("film", 2)
 	tries := 0
 	for range 2 {
@@ -111,7 +111,10 @@ func TestCallsThatFindNobodyOrWereGivenUpAreCountedApart(t *testing.T) {
 		t.Errorf("with nobody there: %+v", call)
 	}
 	gone, cancel := context.WithCancel(t.Context())
-	f.start("shelf", func(http.ResponseWriter, *http.Request) { cancel() })
+	f.start("shelf", func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done() // an answer could come before the caller saw that
+	})
 	f.see("shelf", 1)
 	req = httptest.NewRequestWithContext(gone, http.MethodGet, "http://shelf/", nil)
 	if _, err := transport.RoundTrip(req); !errors.Is(err, context.Canceled) {
@@ -156,8 +159,8 @@ func TestTheAdminHandlerShowsWhatThereIs(t *testing.T) {
 	}
 	expect("/readyz", http.StatusOK, "1 services watched\n")
 	f.registry.Server().Down()
-	for !view.Snapshot().Stale() {
-		<-view.Changed()
+	for changed := view.Changed(); !view.Snapshot().Stale(); changed = view.Changed() {
+		<-changed
 	}
 	expect("/readyz", http.StatusOK, "book stale since ")
 }
