@@ -58,7 +58,8 @@ func (f *fleet) serve(srv *http.Server, opts ...lifecycle.Option) *served {
 
 func TestServeRegistersAndStopsWithoutAFailedCall(t *testing.T) {
 	f := newFleet(t)
-	one := f.serve(&http.Server{Handler: names("one")})
+	// A call that left before the record was withdrawn has a second to arrive.
+	one := f.serve(&http.Server{Handler: names("one")}, lifecycle.WithDrainDelay(time.Second))
 	two := f.serve(&http.Server{Handler: names("two")})
 	f.see("book", 2)
 	transport := f.transport()
@@ -99,7 +100,9 @@ func TestServeRegistersAndStopsWithoutAFailedCall(t *testing.T) {
 
 func TestServeAsksCallersToLeaveWhileItDrains(t *testing.T) {
 	f := newFleet(t)
-	s := f.serve(&http.Server{Handler: names("book")}, lifecycle.WithDrainDelay(time.Second))
+	srv := &http.Server{Handler: names("book")}
+	s := f.serve(srv, lifecycle.WithDrainDelay(time.Hour))
+	t.Cleanup(func() { srv.Close() }) // which ends the drain
 	f.see("book", 1)
 	snapshot, err := f.dir.Snapshot(t.Context(), "book")
 	if err != nil {
