@@ -2,6 +2,7 @@ package lb
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -45,7 +46,7 @@ func TestChoicesFollowTheWeights(t *testing.T) {
 				endpoints[i] = &Endpoint{}
 				endpoints[i].weigh(float32(1+i) * unit)
 			}
-			c := newChoices(newEnv(Options{}), endpoints)
+			c := newChoices(newEnv(Options{Rand: rand.New(rand.NewPCG(1, 2)).Uint64}), endpoints)
 			if (c.slots == nil) != (unit != 1) || c.even {
 				t.Fatalf("slots %v", c.slots)
 			}
