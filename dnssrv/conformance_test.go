@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 		Registry: "a name server on loopback",
 		Connect: func(t testing.TB, _ string) *adsumtest.Client {
 			s := startServer(t, z)
-			registry, err := dnssrv.Open("dns://" + s.addr + "/zone?min=20ms&max=500ms&timeout=300ms")
+			registry, err := dnssrv.Open("dns://" + s.addr + "/zone?min=20ms&max=500ms&timeout=1s")
 			if err != nil {
 				t.Fatal(err)
 			}

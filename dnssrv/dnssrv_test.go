@@ -116,7 +116,7 @@ func TestTheNextServerIsAskedWhenOneDoesNotAnswer(t *testing.T) {
 	z := newZone()
 	z.set(t, "book.zone.", dns.TypeA, "book.zone. 60 IN A 10.0.0.1")
 	bad, good := startServer(t, z), startServer(t, z)
-	registry := open(t, "dns://"+bad.addr+","+good.addr+"/zone?port=80&timeout=200ms")
+	registry := open(t, "dns://"+bad.addr+","+good.addr+"/zone?port=80&timeout=1s")
 	for name, fault := range map[string]func(){
 		"silent":  func() { bad.silence(true) },
 		"failing": func() { bad.silence(false); bad.answer(dns.RcodeServerFailure) },
@@ -131,7 +131,7 @@ func TestTheNextServerIsAskedWhenOneDoesNotAnswer(t *testing.T) {
 
 func TestFailingIsNotEmpty(t *testing.T) {
 	s := startServer(t, newZone())
-	registry := open(t, "dns://"+s.addr+"/zone?timeout=200ms")
+	registry := open(t, "dns://"+s.addr+"/zone?timeout=1s")
 	if found, _, err := ask(t, registry, "nobody"); err != nil || len(found) != 0 {
 		t.Errorf("a name that does not exist: %q, %v", found, err)
 	}

@@ -187,7 +187,7 @@ func TestTheNextServerIsAskedWhenOneFails(t *testing.T) {
 	} {
 		failing, _ := serve(t, bad)
 		good, asked := serve(t, says(200, oneUser))
-		l, err := look(t, Options{Timeout: 200 * time.Millisecond}, failing, good)
+		l, err := look(t, Options{Timeout: 2 * time.Second}, failing, good)
 		if err != nil || l == nil || len(l.Instances) != 1 || asked.Load() != 1 {
 			t.Errorf("%s: %v, %v", name, l, err)
 		}
