@@ -16,12 +16,16 @@ import (
 	"github.com/adsum-go/adsum/lb"
 )
 
-// hasty is a hedge that takes calls of Look for answered within milliseconds.
+// hedgeAfter is when a second try is sent. By then the first has chosen its copy,
+// on a busy machine too: only a second one that knows it goes elsewhere.
+const hedgeAfter = 500 * time.Millisecond
+
+// hasty is a hedge that takes calls of Look for answered by then.
 func hasty() *lb.Hedge {
 	h := &lb.Hedge{Budget: &lb.Budget{Ratio: 10}}
 	look := h.For(echopb.Echo_Look_FullMethodName, nil)
 	for range 100 {
-		look.Observe(5 * time.Millisecond)
+		look.Observe(hedgeAfter)
 	}
 	return h
 }
@@ -62,7 +66,7 @@ func TestACallThatWaitsForCopiesIsNotHeldUpByItsSecondTry(t *testing.T) {
 	_, client := f.client(adsumgrpc.WithHedge(hedge))
 	hold := make(chan struct{})
 	copies[0].set(func(c *copy) { c.hold = hold })
-	timer := time.AfterFunc(50*time.Millisecond, func() { close(hold) })
+	timer := time.AfterFunc(2*hedgeAfter, func() { close(hold) })
 	defer timer.Stop()
 	if _, err := client.Look(soon(t), &echopb.Request{}, grpc.WaitForReady(true)); err != nil {
 		t.Error(err)
@@ -80,7 +84,7 @@ func TestMethodsAreHedgedByTheirOwnLatencies(t *testing.T) {
 	for _, c := range copies {
 		hold := make(chan struct{})
 		c.set(func(c *copy) { c.hold = hold })
-		timer := time.AfterFunc(50*time.Millisecond, func() { close(hold) })
+		timer := time.AfterFunc(2*hedgeAfter, func() { close(hold) })
 		defer timer.Stop()
 	}
 	if _, err := client.Put(soon(t), &echopb.Request{}); err != nil {
