@@ -114,11 +114,13 @@ func TestCallsWaitWhileNothingIsKnown(t *testing.T) {
 	f.start(1)
 	f.registry.Down()
 	_, client := f.clientAtOnce(f.directory())
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := client.Look(ctx, &echopb.Request{})
-	wantCode(t, err, codes.DeadlineExceeded)
-	if !strings.Contains(err.Error(), `nothing is known of service "echo" yet`) || !strings.Contains(err.Error(), "server is down") {
+	const unknown, why = `nothing is known of service "echo" yet`, "server is down"
+	err := untilSaid(t, func(ctx context.Context) error {
+		_, err := client.Look(ctx, &echopb.Request{})
+		wantCode(t, err, codes.DeadlineExceeded)
+		return err
+	}, unknown, why)
+	if !strings.Contains(err.Error(), unknown) || !strings.Contains(err.Error(), why) {
 		t.Errorf("error %q does not say that nothing is known, and why", err)
 	}
 
@@ -350,9 +352,7 @@ func TestTheGRPCEndpointIsCalledBeforeTheAddress(t *testing.T) {
 func TestWaitConnectedSaysWhatIsMissing(t *testing.T) {
 	f := newFleet(t)
 	conn, _ := f.clientAtOnce(f.directory())
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err := adsumgrpc.WaitConnected(ctx, conn)
+	err := untilSaid(t, func(ctx context.Context) error { return adsumgrpc.WaitConnected(ctx, conn) }, "0 copies connected")
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "0 copies connected") {
 		t.Errorf("error %v", err)
 	}
@@ -406,20 +406,47 @@ func TestThePolicyLearnsHowCallsEnd(t *testing.T) {
 	if got := call(t.Context(), status.Error(codes.NotFound, "no such book")); got.Result != lb.Success {
 		t.Errorf("an answer: learned %+v", got)
 	}
-	c.set(func(c *copy) { c.hold = make(chan struct{}) })
-	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if got := call(limited, nil); got.Result != lb.Failure || got.Deadline <= 0 || got.Deadline > 50*time.Millisecond {
-		t.Errorf("a deadline missed: learned %+v", got)
+}
+
+func TestThePolicyLearnsOfADeadlineMissed(t *testing.T) {
+	f := newFleet(t)
+	f.start(1)[0].set(func(c *copy) { c.hold = make(chan struct{}) })
+	learned := make(learner, 1)
+	_, client := f.client(adsumgrpc.WithPolicy(learned))
+	for limit := 50 * time.Millisecond; ; limit *= 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		_, err := client.Look(ctx, &echopb.Request{})
+		cancel()
+		wantCode(t, err, codes.DeadlineExceeded)
+		select {
+		case got := <-learned:
+			if got.Result != lb.Failure || got.Deadline <= 0 || got.Deadline > limit {
+				t.Errorf("learned %+v", got)
+			}
+			return
+		case <-time.After(time.Second): // the time was over before the call chose a copy
+			if limit > 10*time.Second {
+				t.Fatal("learned nothing")
+			}
+		}
 	}
+}
+
+func TestThePolicyBlamesNobodyForACallerThatLeft(t *testing.T) {
+	f := newFleet(t)
+	c := f.start(1)[0]
+	c.set(func(c *copy) { c.hold = make(chan struct{}) })
+	learned := make(learner, 1)
+	_, client := f.client(adsumgrpc.WithPolicy(learned))
 	gone, leave := context.WithCancel(t.Context())
-	<-c.arrived // a token of the calls before
 	go func() {
 		<-c.arrived
 		leave()
 	}()
-	if got := call(gone, nil); got.Result != lb.Ignored {
-		t.Errorf("a caller that left: learned %+v", got)
+	_, err := client.Look(gone, &echopb.Request{})
+	wantCode(t, err, codes.Canceled)
+	if got := <-learned; got.Result != lb.Ignored {
+		t.Errorf("learned %+v", got)
 	}
 }
 

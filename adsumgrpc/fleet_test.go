@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -89,6 +90,20 @@ func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// untilSaid repeats what is given 50 ms until its error says all of that: on a
+// busy machine nothing may be known in the first 50.
+func untilSaid(t testing.TB, do func(context.Context) error, texts ...string) error {
+	for limit := soon(t); ; {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		err := do(ctx)
+		cancel()
+		unsaid := func(text string) bool { return err == nil || !strings.Contains(err.Error(), text) }
+		if !slices.ContainsFunc(texts, unsaid) || limit.Err() != nil {
+			return err
+		}
+	}
 }
 
 // copy is one server of the fleet.
