@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,9 +34,13 @@ func TestMain(m *testing.M) {
 // web is the program that run runs: a web server that ends with the code it
 // is told to, and is as healthy as it is told to be.
 func web(addr string) {
-	healthy := http.StatusOK
-	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(healthy) })
-	http.HandleFunc("/sick", func(http.ResponseWriter, *http.Request) { healthy = http.StatusInternalServerError })
+	var sick atomic.Bool
+	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if sick.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	http.HandleFunc("/sick", func(http.ResponseWriter, *http.Request) { sick.Store(true) })
 	http.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
 		code, _ := strconv.Atoi(r.FormValue("code"))
 		os.Exit(code)
@@ -147,13 +152,19 @@ func (b *buffer) String() string {
 // await waits until the text was written.
 func (b *buffer) await(t *testing.T, text string) {
 	t.Helper()
+	b.awaitTimes(t, text, 1)
+}
+
+// awaitTimes waits until the text was written so many times.
+func (b *buffer) awaitTimes(t *testing.T, text string, n int) {
+	t.Helper()
 	limit := time.After(20 * time.Second)
 	for {
 		b.mu.Lock()
 		if b.more == nil {
 			b.more = make(chan struct{})
 		}
-		more, found := b.more, strings.Contains(b.b.String(), text)
+		more, found := b.more, strings.Count(b.b.String(), text) >= n
 		b.mu.Unlock()
 		if found {
 			return

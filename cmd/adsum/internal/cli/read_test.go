@@ -170,7 +170,7 @@ func TestExitCodesTellWhatWentWrong(t *testing.T) {
 		{"a registry that is down", down, []string{"services"}, 2},
 		{"a registry that is down", down, []string{"instances", "book"}, 2},
 		{"a registry that is down", down, []string{"deregister", "book", "x"}, 2},
-		{"a registry that is down", down, []string{"watch", "book", "--timeout", "50ms"}, 2},
+		{"a registry that is down", down, []string{"watch", "book", "--timeout", "1s"}, 2},
 		{"a registry that refuses", denied, []string{"instances", "book"}, 3},
 		{"a registry that cannot list", b, []string{"services", "--registry", "plain:"}, 3},
 		{"a record that is not there", b, []string{"deregister", "book", "x"}, 4},
