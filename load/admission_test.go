@@ -92,15 +92,15 @@ func TestWhoWaitsIsLetInInTurnOrSentAway(t *testing.T) {
 func overload(t *testing.T, a *load.Admission) (goodput float64) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers, service, patience, lasts = 4, 10 * time.Millisecond, 200 * time.Millisecond, 30 * time.Second
-		random := rand.New(rand.NewPCG(1, 2))
-		exponential := func(mean time.Duration) time.Duration {
+		exponential := func(random *rand.Rand, mean time.Duration) time.Duration {
 			return time.Duration(-float64(mean) * math.Log(1-random.Float64()))
 		}
+		arrivals, services := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(7, 8))
+		var drawing sync.Mutex // of services
 		free := make(chan struct{}, workers)
 		var good atomic.Int64
 		var group sync.WaitGroup
-		for start := time.Now(); time.Since(start) < lasts; time.Sleep(exponential(service / (3 * workers))) {
-			takes := exponential(service)
+		for start := time.Now(); time.Since(start) < lasts; time.Sleep(exponential(arrivals, service/(3*workers))) {
 			group.Go(func() {
 				began := time.Now()
 				if a != nil {
@@ -113,6 +113,11 @@ func overload(t *testing.T, a *load.Admission) (goodput float64) {
 				// The server does what it was asked, whether or not
 				// somebody still waits for it.
 				free <- struct{}{}
+				// By who is served and not by who came: callers that are let
+				// in at one moment go on in any order.
+				drawing.Lock()
+				takes := exponential(services, service)
+				drawing.Unlock()
 				time.Sleep(takes)
 				<-free
 				if time.Since(began) <= patience {
