@@ -343,6 +343,26 @@ func TestTheErrorOfAStreamNamesEveryTry(t *testing.T) {
 	}
 }
 
+func TestTheBudgetKnowsOfStreamsThatNeedNoRetry(t *testing.T) {
+	f := newFleet(t)
+	f.failing(1)
+	f.start(2)
+	budget := &lb.Budget{}
+	_, client := f.client(adsumgrpc.WithRetry(lb.Retry{Budget: budget}))
+	for range 20 {
+		stream, err := client.List(soon(t), &echopb.Request{Times: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := drainStream(stream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := budget.Stats(); s.Calls != 20 || s.Retries == 0 {
+		t.Errorf("%d calls and %d retries are known, want all 20 calls and some retries", s.Calls, s.Retries)
+	}
+}
+
 func TestEmptyServerStreamsEnd(t *testing.T) {
 	f := newFleet(t)
 	f.start(1)

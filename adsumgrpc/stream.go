@@ -80,6 +80,9 @@ func (s *serverStream) RecvMsg(m any) error {
 func (s *serverStream) receiveFirst(m any) error {
 	first := s.stream().RecvMsg(m)
 	if first == nil || errors.Is(first, io.EOF) || s.call.verdict(first).Safety == lb.Never {
+		if s.retry.Budget != nil {
+			s.retry.Budget.Call() // as Retry counts those that fail
+		}
 		return first
 	}
 	return s.receiveAgain(m, first)
