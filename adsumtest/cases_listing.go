@@ -189,16 +189,18 @@ func lastOneLeavesAndReturns(s *scene) {
 	if snapshot := v.Snapshot(); snapshot.Stale() || len(snapshot.Instances) != 0 {
 		s.Errorf("the last one left by its own will, but %s", describe(snapshot))
 	}
-	s.publish(in)
-	v.see("its return", s.propagation(), shows(in.ID))
 	var added, removed int
-	s.eventually("the return to be delivered", s.propagation(), func() bool {
+	count := func() {
 		added, removed = 0, 0
 		for _, change := range seen.soFar() {
 			added, removed = added+len(change.Added), removed+len(change.Removed)
 		}
-		return added >= 2
-	})
+	}
+	// Who has not seen it leave when it is back sees neither.
+	s.eventually("the withdrawal to be delivered", s.propagation(), func() bool { count(); return removed >= 1 })
+	s.publish(in)
+	v.see("its return", s.propagation(), shows(in.ID))
+	s.eventually("the return to be delivered", s.propagation(), func() bool { count(); return added >= 2 })
 	if added != 2 || removed != 1 { // added once by the first change, which is everything
 		s.Errorf("delivered %d times as added and %d times as removed, want 2 and 1", added, removed)
 	}
