@@ -25,12 +25,24 @@ func leakOnPurpose(m *testing.M) {
 	if os.Getenv("ADSUMTEST_LEAK") == "" {
 		return
 	}
-	stray := make(chan struct{})
-	go waitForEver(stray)
+	stray := strayGoroutine()
+	defer close(stray)
 	adsumtest.VerifyNoLeaks(m, adsumtest.LeaksWithin(20*time.Millisecond))
 }
 
-func waitForEver(stray <-chan struct{}) { <-stray }
+// strayGoroutine starts one that waits until the channel is closed, and returns
+// when it does wait: before, its stack does not tell where it is.
+func strayGoroutine() chan<- struct{} {
+	stray := make(chan struct{})
+	go waitForEver(stray)
+	stray <- struct{}{}
+	return stray
+}
+
+func waitForEver(stray <-chan struct{}) {
+	<-stray
+	<-stray
+}
 
 // recorder is a test that only notes how it ended.
 type recorder struct {
@@ -59,9 +71,7 @@ func (r *recorder) end() {
 func TestNoLeaksNamesTheGoroutineLeftBehind(t *testing.T) {
 	r := &recorder{TB: t}
 	adsumtest.NoLeaks(r, adsumtest.LeaksWithin(20*time.Millisecond))
-	stray := make(chan struct{})
-	defer close(stray)
-	go waitForEver(stray)
+	defer close(strayGoroutine())
 	r.end()
 	if !r.failed || !strings.Contains(r.message, "waitForEver") {
 		t.Fatalf("failed %t with %q, want a failure that shows the stack of waitForEver", r.failed, r.message)
@@ -71,8 +81,7 @@ func TestNoLeaksNamesTheGoroutineLeftBehind(t *testing.T) {
 func TestNoLeaksWaitsForGoroutinesThatAreEnding(t *testing.T) {
 	r := &recorder{TB: t}
 	adsumtest.NoLeaks(r)
-	stray := make(chan struct{})
-	go waitForEver(stray)
+	stray := strayGoroutine()
 	time.AfterFunc(30*time.Millisecond, func() { close(stray) })
 	r.end()
 	if r.failed {
@@ -84,9 +93,7 @@ func TestNoLeaksAllowsWhatItIsToldTo(t *testing.T) {
 	r := &recorder{TB: t}
 	adsumtest.NoLeaks(r, adsumtest.LeaksWithin(20*time.Millisecond),
 		adsumtest.AllowGoroutines("github.com/adsum-go/adsum/adsumtest_test.waitForEver"))
-	stray := make(chan struct{})
-	defer close(stray)
-	go waitForEver(stray)
+	defer close(strayGoroutine())
 	r.end()
 	if r.failed {
 		t.Fatal("an allowed goroutine counts as leaked:", r.message)

@@ -25,6 +25,7 @@ type rollServer struct {
 	token    string // demanded, unless empty
 	sequence uint64
 	records  map[string]rollRecord // by path
+	goodbyes int                   // requests to withdraw a record
 	changed  chan struct{}
 }
 
@@ -133,6 +134,9 @@ func (s *rollServer) wrote() {
 func (s *rollServer) touch(w http.ResponseWriter, r *http.Request, owner string, written uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.Method == http.MethodDelete {
+		s.goodbyes++
+	}
 	rec, ok := s.records[r.URL.Path]
 	switch {
 	case !ok, r.Method == http.MethodPost && rec.Claim.Owner == owner && rec.Written != written:
@@ -180,6 +184,13 @@ func (s *rollServer) remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(path)
+}
+
+// saidGoodbye is how often a client asked to withdraw a record.
+func (s *rollServer) saidGoodbye() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.goodbyes
 }
 
 func (s *rollServer) setToken(token string) {
