@@ -228,14 +228,15 @@ func TestACallEndsWithItsContext(t *testing.T) {
 		for _, c := range s.copies {
 			c.behave(c.hangs)
 		}
-		late, cancel := context.WithTimeout(s.Context(), 50*time.Millisecond)
+		const arrives = 500 * time.Millisecond // in which a call reaches its copy on a busy machine, too
+		late, cancel := context.WithTimeout(s.Context(), arrives)
 		defer cancel()
 		begin := time.Now()
 		if _, err := s.call(late, true); resultOf(err) != tooLate {
 			s.Errorf("deadline: %v", err)
 		}
 		gone, leave := context.WithCancel(s.Context())
-		timer := time.AfterFunc(50*time.Millisecond, leave)
+		timer := time.AfterFunc(arrives, leave)
 		defer timer.Stop()
 		if _, err := s.call(gone, true); resultOf(err) != canceled {
 			s.Errorf("cancel: %v", err)
