@@ -118,3 +118,14 @@ func TestChecksOfURLsAskTheInstance(t *testing.T) {
 		}
 	}
 }
+
+func TestAHeartbeatIsNoShorterThanMakesSense(t *testing.T) {
+	r, err := Open("consul://127.0.0.1:1?heartbeat=1ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Capabilities().Heartbeat; got != 10*time.Millisecond {
+		t.Errorf("it is %v", got)
+	}
+}

@@ -38,7 +38,7 @@ type Options struct {
 	MaxStale time.Duration
 
 	// Heartbeat is the longest silence of a watch that is well, 10 s by
-	// default.
+	// default, 10 ms at least.
 	Heartbeat time.Duration
 	// Timeout bounds every single request, 5 s by default. It is added to
 	// the time for which the agent holds a blocking query.
@@ -50,6 +50,7 @@ type Options struct {
 
 const (
 	defaultHeartbeat       = 10 * time.Second
+	minHeartbeat           = 10 * time.Millisecond
 	defaultTimeout         = 5 * time.Second
 	defaultDeregisterAfter = time.Minute
 )
@@ -61,6 +62,7 @@ func (o Options) withDefaults() Options {
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = defaultHeartbeat
 	}
+	o.Heartbeat = max(o.Heartbeat, minHeartbeat)
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}

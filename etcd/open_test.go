@@ -176,3 +176,14 @@ func ExampleOpen() {
 	// etcd://10.0.0.1:2379,10.0.0.2:2379/services?codec=kratos
 	// invalid codec "xml": there is no such format here; use one of: naming, addr, kratos, kitex
 }
+
+func TestAHeartbeatIsNoShorterThanMakesSense(t *testing.T) {
+	r, err := etcd.Open("etcd://127.0.0.1:1?heartbeat=1ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Capabilities().Heartbeat; got != 10*time.Millisecond {
+		t.Errorf("it is %v", got)
+	}
+}

@@ -26,7 +26,7 @@ type Options struct {
 	// formats are read.
 	Format codec.Format
 	// Heartbeat is the longest silence of a watch that is well, 5 s by
-	// default. One that is silent for up to twice as long ends with
+	// default, 10 ms at least. One that is silent for up to twice as long ends with
 	// [adsum.ErrSilent].
 	Heartbeat time.Duration
 	// Timeout bounds every single request, 5 s by default.
@@ -38,6 +38,7 @@ type Options struct {
 
 const (
 	defaultHeartbeat = 5 * time.Second
+	minHeartbeat     = 10 * time.Millisecond
 	defaultTimeout   = 5 * time.Second
 )
 
@@ -91,6 +92,7 @@ func newRegistry(client *clientv3.Client, name string, opts Options) (*Registry,
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = defaultHeartbeat
 	}
+	opts.Heartbeat = max(opts.Heartbeat, minHeartbeat)
 	if opts.Timeout <= 0 {
 		opts.Timeout = defaultTimeout
 	}

@@ -180,3 +180,14 @@ func ExampleOpen() {
 	// zk://10.0.0.1:2181,10.0.0.2:2181/services?codec=spring
 	// invalid codec "xml": there is no such format here; use one of: curator, spring, addr, kratos
 }
+
+func TestAHeartbeatIsNoShorterThanMakesSense(t *testing.T) {
+	r, err := zookeeper.Open("zk://127.0.0.1:1?heartbeat=1ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Capabilities().Heartbeat; got != 10*time.Millisecond {
+		t.Errorf("it is %v", got)
+	}
+}

@@ -40,7 +40,7 @@ type Options struct {
 	// 2 s by default.
 	DialTimeout time.Duration
 	// Heartbeat is the longest silence of a watch that is well, 5 s by
-	// default.
+	// default, 10 ms at least.
 	Heartbeat time.Duration
 	// Timeout bounds every single request, 5 s by default.
 	Timeout time.Duration
@@ -52,6 +52,7 @@ type Options struct {
 const (
 	defaultDialTimeout = 2 * time.Second
 	defaultHeartbeat   = 5 * time.Second
+	minHeartbeat       = 10 * time.Millisecond
 	defaultTimeout     = 5 * time.Second
 )
 
@@ -112,6 +113,7 @@ func newRegistry(hosts []string, name string, t *trust, opts Options) (*Registry
 			*setting = fallback
 		}
 	}
+	opts.Heartbeat = max(opts.Heartbeat, minHeartbeat)
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
