@@ -50,7 +50,7 @@ func (f *Factory) openAdmin(flags adminFlags) (*admin, error) {
 		return nil, nil
 	}
 	host, port, err := net.SplitHostPort(flags.Metrics)
-	if err != nil {
+	if err != nil || !isPort(port) {
 		return nil, usagef("--metrics %s: give HOST:PORT, or :PORT for this machine only", flags.Metrics)
 	}
 	if host == "" {

@@ -144,8 +144,16 @@ func TestAMirrorReportsBothSides(t *testing.T) {
 	p.wait()
 }
 
-func TestMetricsNeedAnAddressThatCanBeHad(t *testing.T) {
+func TestListenersNeedAnAddressThatCanBeHad(t *testing.T) {
 	b := newBench(t)
+	for _, listen := range []string{"127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x"} {
+		if r := b.run("serve", "--listen", listen); r.code != 1 || !strings.Contains(r.err, "give host:port") {
+			t.Errorf("--listen %s: exit %d: %s", listen, r.code, r.err)
+		}
+	}
+	if r := b.run("watch", "book", "--metrics", ":99999"); r.code != 1 || !strings.Contains(r.err, "HOST:PORT") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
 	if r := b.run("watch", "book", "--metrics", "9100"); r.code != 1 || !strings.Contains(r.err, "HOST:PORT") {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}

@@ -119,8 +119,8 @@ func reachable(addr string) string {
 
 // checkExposure keeps an open registry off the network unless told otherwise.
 func (opts *serveOptions) checkExposure() error {
-	host, _, err := net.SplitHostPort(opts.Listen)
-	if err != nil {
+	host, port, err := net.SplitHostPort(opts.Listen)
+	if err != nil || !isPort(port) {
 		return usagef("--listen %s: give host:port, for example 127.0.0.1:2379", opts.Listen)
 	}
 	if (opts.CertFile == "") != (opts.KeyFile == "") {
@@ -138,6 +138,12 @@ func (opts *serveOptions) checkExposure() error {
 	}
 	opts.Notef("WARNING: listening on %s without credentials: whoever reaches it can read and change every registration", opts.Listen)
 	return nil
+}
+
+// isPort tells whether something can listen there; at 0 the system chooses.
+func isPort(port string) bool {
+	_, err := net.LookupPort("tcp", port)
+	return err == nil
 }
 
 func loopback(host string) bool {
