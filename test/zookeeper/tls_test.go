@@ -22,7 +22,7 @@ func startTLS(t testing.TB) (*servers.ZooKeeper, *certs.Authority) {
 // openTLS has time for the first handshakes of a server that has just started.
 func openTLS(t testing.TB, srv *servers.ZooKeeper, options ...string) adsum.Registry {
 	t.Helper()
-	return openURL(t, "zk://"+srv.Addr()+"/services", append(options, "tls=true", "timeout=15s")...)
+	return openURL(t, "zk://"+srv.Addr()+"/services", append(options, "tls=true", "timeout=15s", "dial-timeout=15s")...)
 }
 
 func TestCertificatesThatDoNotVerifyAreUntrusted(t *testing.T) {
