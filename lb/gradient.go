@@ -21,9 +21,11 @@ import (
 //
 // What an idle server takes cannot be seen while it is busy. It is followed
 // while the limit is not used, and measured where it has been for a second: the
-// limit is halved for two tenths of a second, and again as long as that makes
-// calls faster by a fifth; then it goes on from where it was. This is repeated
-// every half a minute.
+// limit stays as it is until it is known how long calls take under it, is halved for
+// some tenths of a second, and again as long as that makes calls faster by a
+// fifth; then it goes on from where it was. This is repeated every half a minute.
+// In the first second the limit does not grow: who begins in an overload would let
+// it in before there is anything to go by.
 //
 // The zero value is a good default. A Gradient must not be copied after its
 // first use. Its methods are safe for concurrent use, take no time worth
@@ -53,6 +55,7 @@ type Gradient struct {
 // of a call that ends at this moment: that makes no difference.
 type window struct {
 	ends           atomic.Int64 // a time.Duration
+	needs          atomic.Int64 // calls, unless it takes a second longer to see them
 	calls, refused atomic.Int64
 	total          atomic.Int64 // of the latencies, in nanoseconds
 	most           atomic.Int64 // calls under way
@@ -61,15 +64,16 @@ type window struct {
 // dip is a measurement under way.
 type dip struct {
 	limit   float64 // while it lasts; 0 if there is none
-	before  float64 // latency before the last halving
+	before  float64 // latency before the last halving; 0 if there was none
 	settled bool    // the calls from before that have ended
 }
 
 const (
 	gradientWindow  = 100 * time.Millisecond // at least
 	gradientCalls   = 10                     // in a window, at least
+	gradientSure    = 50                     // the same, where two are compared
 	gradientEvery   = 30 * time.Second       // a dip
-	gradientPatient = time.Second            // for which the limit is used before a dip
+	gradientPatient = time.Second            // for which the limit is used before a dip, and longer windows last
 	gradientSlowly  = 0.3                    // of the way down in one window
 	gradientFollows = 0.1                    // of what is new in one window
 )
@@ -114,7 +118,9 @@ func (g *Gradient) look(now time.Duration) {
 
 // over reports whether the window has lasted long enough and has seen enough.
 func (w *window) over(now time.Duration) bool {
-	return int64(now) >= w.ends.Load() && w.calls.Load()+w.refused.Load() >= gradientCalls
+	late := now - time.Duration(w.ends.Load())
+	seen := w.calls.Load() + w.refused.Load()
+	return late >= 0 && seen >= gradientCalls && (seen >= w.needs.Load() || late >= gradientPatient)
 }
 
 // close begins the next window. The caller holds mu.
@@ -132,13 +138,24 @@ func (g *Gradient) close(now time.Duration) {
 		limit = g.bounded(g.dip.limit)
 	}
 	g.published.Store(int64(limit))
+	w.needs.Store(g.needs())
 	w.ends.Store(int64(now + g.next(latency)))
 }
 
-// next is how long the next window lasts: about as long as a call.
+// needs is how many calls the next window is to see: more where it is compared
+// with another, as the mean of ten is off by a third.
+func (g *Gradient) needs() int64 {
+	if g.dip.settled {
+		return gradientSure
+	}
+	return gradientCalls
+}
+
+// next is how long the next window lasts: about as long as a call, and longer
+// where calls that began under another limit are to end.
 func (g *Gradient) next(latency float64) time.Duration {
-	if g.dip.limit > 0 && !g.dip.settled {
-		latency = g.dip.before
+	if g.dip.before > 0 && !g.dip.settled {
+		latency = 1.5 * g.dip.before
 	} else {
 		latency = min(latency, float64(time.Second))
 	}
@@ -150,9 +167,10 @@ func (g *Gradient) next(latency float64) time.Duration {
 func (g *Gradient) learn(now time.Duration, latency, most, refused float64) {
 	switch {
 	case now-g.began < max(time.Second, time.Duration(3*latency)):
-		// The calls that end first are the short ones.
+		// The calls that end first are the short ones, and a queue that grows
+		// makes every one of them longer than the last.
 		g.idle = max(g.idle, latency)
-		if most >= g.limit/2 || refused > 0 {
+		if refused > 0 {
 			g.move(latency, refused)
 		}
 	case g.dip.limit > 0:
@@ -166,7 +184,7 @@ func (g *Gradient) learn(now time.Duration, latency, most, refused float64) {
 		}
 		g.move(latency, refused)
 		if now-g.unused >= gradientPatient && now >= g.nextDip && latency > 0 {
-			g.halve(latency, g.limit)
+			g.dip = dip{limit: g.limit}
 		}
 	}
 }
@@ -197,8 +215,8 @@ func (g *Gradient) move(latency, refused float64) {
 }
 
 // halve lowers the limit for a measurement.
-func (g *Gradient) halve(latency, from float64) {
-	g.dip = dip{limit: from / 2, before: latency}
+func (g *Gradient) halve(latency float64) {
+	g.dip = dip{limit: g.dip.limit / 2, before: latency}
 }
 
 // measure goes on with a dip.
@@ -207,8 +225,8 @@ func (g *Gradient) measure(now time.Duration, latency float64) {
 	case latency == 0: // all were refused
 	case !g.dip.settled:
 		g.dip.settled = true
-	case latency < 0.8*g.dip.before && g.dip.limit > g.least():
-		g.halve(latency, g.dip.limit)
+	case g.dip.before == 0, latency < 0.8*g.dip.before && g.dip.limit > g.least():
+		g.halve(latency)
 	default:
 		// The last halving did not help: with twice the limit, nearly
 		// nothing waited.

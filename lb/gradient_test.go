@@ -19,6 +19,8 @@ type station struct {
 	rate     func(now time.Duration) float64              // calls a second that arrive
 	watch    func(now time.Duration, limit, inFlight int) // every tenth of a second
 
+	seed uint64 // 1 if zero
+
 	random  func() uint64
 	now     time.Duration
 	agenda  lbtest.Agenda
@@ -39,7 +41,7 @@ func (s *station) exponential(mean float64) time.Duration {
 func (s *station) inFlight() int { return s.busy + len(s.waiting) }
 
 func (s *station) run(lasts time.Duration) {
-	s.random = seeded(1)
+	s.random = seeded(max(s.seed, 1))
 	s.arrive()
 	if s.watch != nil {
 		s.look()
@@ -105,6 +107,25 @@ func TestAGradientFindsWhatAServerCanDo(t *testing.T) {
 		}
 		if len(s.served) < 30*760 {
 			t.Errorf("from %d: %d calls served in half a minute, want 95 %% of 24 000", initial, len(s.served))
+		}
+	}
+}
+
+func TestAGradientThatBeginsInAnOverloadFindsItsLimit(t *testing.T) {
+	for _, workers := range []int{2, 8} {
+		for _, initial := range []int{4, 100} {
+			for seed := range uint64(10) {
+				var sum, n float64
+				s := &station{
+					seed: seed + 1, gradient: &lb.Gradient{Initial: initial}, workers: workers,
+					mean: always(10 * time.Millisecond), rate: always(300 * float64(workers)), // three times what it can do
+					watch: after(8*time.Second, func(limit int) { sum, n = sum+float64(limit), n+1 }),
+				}
+				s.run(12 * time.Second)
+				if mean := sum / n; mean > 10*float64(workers) {
+					t.Errorf("%d workers, from %d, seed %d: the limit is %.0f", workers, initial, s.seed, mean)
+				}
+			}
 		}
 	}
 }

@@ -89,13 +89,13 @@ func TestWhoWaitsIsLetInInTurnOrSentAway(t *testing.T) {
 // overload puts three times the load on a server with four workers that it can
 // bear, of callers that wait for 200 ms, and returns the share of its capacity
 // that it answered in time.
-func overload(t *testing.T, a *load.Admission) (goodput float64) {
+func overload(t *testing.T, a *load.Admission, seed uint64) (goodput float64) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers, service, patience, lasts = 4, 10 * time.Millisecond, 200 * time.Millisecond, 30 * time.Second
 		exponential := func(random *rand.Rand, mean time.Duration) time.Duration {
 			return time.Duration(-float64(mean) * math.Log(1-random.Float64()))
 		}
-		arrivals, services := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(7, 8))
+		arrivals, services := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(seed, seed+1))
 		var drawing sync.Mutex // of services
 		free := make(chan struct{}, workers)
 		var good atomic.Int64
@@ -132,15 +132,23 @@ func overload(t *testing.T, a *load.Admission) (goodput float64) {
 }
 
 func TestUnderAnOverloadGoodputStaysWhereItCollapsesWithout(t *testing.T) {
-	without, fixed, adaptive := overload(t, nil), overload(t, &load.Admission{Limit: 12}), overload(t, &load.Admission{})
-	queue := overload(t, &load.Admission{Queue: 8, MaxWait: 50 * time.Millisecond})
-	t.Logf("goodput in an overload of three times the capacity: without %.3f, fixed limit %.3f, adaptive %.3f, adaptive with a queue %.3f", without, fixed, adaptive, queue)
-	if without > 0.05 {
+	if without := overload(t, nil, 1); without > 0.05 {
 		t.Errorf("without admission control goodput is %.2f of the capacity: the world is too kind", without)
 	}
-	for name, g := range map[string]float64{"fixed": fixed, "adaptive": adaptive, "with a queue": queue} {
-		if g < 0.85 {
-			t.Errorf("%s: goodput is %.2f of the capacity, want 0.85", name, g)
+	for name, admission := range map[string]func() *load.Admission{
+		"fixed":                 func() *load.Admission { return &load.Admission{Limit: 12} },
+		"adaptive":              func() *load.Admission { return &load.Admission{} },
+		"adaptive with a queue": func() *load.Admission { return &load.Admission{Queue: 8, MaxWait: 50 * time.Millisecond} },
+	} {
+		const seeds = 4
+		least, mean := 1.0, 0.0
+		for seed := range uint64(seeds) {
+			g := overload(t, admission(), 3+seed)
+			least, mean = min(least, g), mean+g/seeds
+		}
+		t.Logf("%s: goodput is %.2f of the capacity, %.2f at least", name, mean, least)
+		if least < 0.85 {
+			t.Errorf("%s: goodput was %.2f of the capacity, want 0.85", name, least)
 		}
 	}
 }
