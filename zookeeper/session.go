@@ -46,6 +46,7 @@ type session struct {
 	wire     *wire                   // the latest connection
 	dialled  time.Time               // when it was
 	zxid     int64                   // the highest heard of
+	seen     int64                   // the highest that an answer had
 	armed    map[watchpoint]*armed   // watches set at the server
 	readers  map[string][]*reader    // by directory or node
 }
@@ -95,8 +96,8 @@ func (s *session) dial(network, addr string, _ time.Duration) (net.Conn, error) 
 	if err := conn.SetReadDeadline(deadline); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	w := &wire{Conn: conn, session: s}
 	s.mu.Lock()
+	w := &wire{Conn: conn, session: s, seen: s.seen}
 	s.wire = w
 	s.mu.Unlock()
 	return w, nil
@@ -201,11 +202,15 @@ func (s *session) negotiated(timeout time.Duration) {
 	}
 }
 
-// heard takes the transaction number of an answer.
-func (s *session) heard(zxid int64) {
+// heard takes the transaction number of an answer to a request, or of a ping or an
+// event, whose requests are negative.
+func (s *session) heard(request int32, zxid int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.zxid, s.heardAt = max(s.zxid, zxid), time.Now()
+	if request >= 0 {
+		s.seen = max(s.seen, zxid)
+	}
 }
 
 func (s *session) sequence() uint64 {

@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -13,9 +14,14 @@ import (
 // transaction number, and a server that refuses to go on with the session.
 // It also bounds the handshake, which the library lets take 6.7 session
 // timeouts.
+//
+// The number of the last transaction that was answered is kept here in its stead.
+// The library reads it without a lock when it sets watches again, while the first
+// answers on a new connection may already move it past what was missed.
 type wire struct {
 	net.Conn
 	session *session
+	seen    int64 // that number when the connection was made
 	frames  frames
 }
 
@@ -31,11 +37,37 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // Write notices a connection that breaks before it was of any use.
 func (w *wire) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
+	n, err := w.Conn.Write(w.stamped(p))
 	if err != nil {
 		w.failed(err)
 	}
 	return n, err
+}
+
+// The packets with that number in them begin with their length; the first goes on
+// with a version, the number, a timeout and the session's id, and the one that sets
+// watches again with its own number and kind.
+const (
+	setWatches  = 101
+	seenAtStart = 8  // where the number stands in the first packet
+	idAtStart   = 20 // and the session's id, 0 if it is to begin
+	seenInWatch = 12
+)
+
+// stamped is a packet of the library's with the number of the last transaction.
+func (w *wire) stamped(p []byte) []byte {
+	at := 0
+	switch {
+	case !w.frames.greeted && len(p) >= idAtStart+8 && binary.BigEndian.Uint64(p[idAtStart:]) != 0:
+		at = seenAtStart
+	case w.frames.greeted && len(p) >= seenInWatch+8 && binary.BigEndian.Uint32(p[seenInWatch-4:]) == setWatches:
+		at = seenInWatch
+	default:
+		return p
+	}
+	p = bytes.Clone(p)
+	binary.BigEndian.PutUint64(p[at:], uint64(w.seen))
+	return p
 }
 
 // failed tells the session of a handshake that came to nothing.
@@ -63,7 +95,7 @@ func (w *wire) packet(head []byte, first bool) {
 	case first && len(head) >= 16:
 		w.session.negotiated(time.Duration(binary.BigEndian.Uint32(head[4:])) * time.Millisecond)
 	case !first && len(head) >= 12:
-		w.session.heard(int64(binary.BigEndian.Uint64(head[4:])))
+		w.session.heard(int32(binary.BigEndian.Uint32(head)), int64(binary.BigEndian.Uint64(head[4:])))
 	}
 }
 
@@ -79,7 +111,11 @@ type frames struct {
 	greeted bool // the first packet arrived as a whole
 }
 
-// take goes over the next bytes of the stream.
+// The number of a transaction in what is copied to head.
+const zxidBegin, zxidEnd = 8, 16
+
+// take goes over the next bytes of the stream, and clears the numbers of
+// transactions in them.
 func (f *frames) take(p []byte, packet func(head []byte, first bool)) {
 	for len(p) > 0 {
 		if f.skip > 0 {
@@ -93,6 +129,9 @@ func (f *frames) take(p []byte, packet func(head []byte, first bool)) {
 			want += min(f.size(), headSize)
 		}
 		n := copy(f.head[f.filled:want], p)
+		if f.greeted {
+			clear(p[min(max(zxidBegin-f.filled, 0), n):min(max(zxidEnd-f.filled, 0), n)])
+		}
 		f.filled, p = f.filled+n, p[n:]
 		if f.filled >= 4 && f.filled == 4+min(f.size(), headSize) {
 			packet(f.head[4:f.filled], !f.greeted)

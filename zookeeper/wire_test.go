@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -23,7 +24,7 @@ func TestHeadsOfPacketsAreSeenHoweverTheyArrive(t *testing.T) {
 	for size := 1; size <= len(stream); size++ {
 		var f frames
 		var heads [][]byte
-		for rest := stream; len(rest) > 0; {
+		for rest := bytes.Clone(stream); len(rest) > 0; {
 			n := min(size, len(rest))
 			f.take(rest[:n], func(head []byte, first bool) {
 				if first != (len(heads) == 0) {
@@ -94,7 +95,7 @@ func FuzzFrames(f *testing.F) {
 		}
 		var all, some int
 		whole.take(stream, count(&all))
-		for rest := stream; len(rest) > 0; {
+		for rest := bytes.Clone(stream); len(rest) > 0; {
 			n := min(int(size)+1, len(rest))
 			pieces.take(rest[:n], count(&some))
 			rest = rest[n:]
@@ -103,4 +104,71 @@ func FuzzFrames(f *testing.F) {
 			t.Errorf("at once %d and %t, in pieces %d and %t", all, whole.greeted, some, pieces.greeted)
 		}
 	})
+}
+
+// speaking is a connection that brings what it was given and notes what is sent.
+type speaking struct {
+	net.Conn
+	io.Reader
+	sent *bytes.Buffer
+}
+
+func (c speaking) Read(p []byte) (int, error)  { return c.Reader.Read(p) }
+func (c speaking) Write(p []byte) (int, error) { return c.sent.Write(p) }
+
+// answer is a packet that answers a request; -2 is a ping.
+func answer(request int32, zxid int64) []byte {
+	head := binary.BigEndian.AppendUint32(nil, uint32(request))
+	return packet(append(binary.BigEndian.AppendUint64(head, uint64(zxid)), "\x00\x00\x00\x00result"...))
+}
+
+// start is the first packet of a connection, by which a session begins or goes on.
+func start(seen, id int64) []byte {
+	p := binary.BigEndian.AppendUint64(make([]byte, 4), uint64(seen))
+	p = binary.BigEndian.AppendUint64(append(p, 0, 0, 0x10, 0), uint64(id))
+	return packet(append(p, make([]byte, 20)...))
+}
+
+// again is a packet that sets a watch again, if it is one of kind 101.
+func again(kind uint32, seen int64) []byte {
+	p := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 9}, kind)
+	return packet(append(binary.BigEndian.AppendUint64(p, uint64(seen)), "path"...))
+}
+
+func TestTheLastTransactionIsThatOfBeforeTheConnection(t *testing.T) {
+	greeting := packet(bytes.Repeat([]byte("g"), 37))
+	s := &session{seen: 5}
+	for _, size := range []int{1, 3, 64} {
+		var sent bytes.Buffer
+		incoming := slices.Concat(greeting, answer(-2, 9), answer(1, 7))
+		w := &wire{Conn: speaking{Reader: bytes.NewReader(incoming), sent: &sent}, session: s, seen: 5}
+		write := func(p []byte) {
+			if n, err := w.Write(p); n != len(p) || err != nil {
+				t.Fatalf("sent %d of %d, %v", n, len(p), err)
+			}
+		}
+		write(start(0, 3))
+		var got []byte
+		for buf := make([]byte, size); ; {
+			n, err := w.Read(buf)
+			if got = append(got, buf[:n]...); err != nil {
+				break
+			}
+		}
+		write(again(setWatches, 0))
+		write(again(4, 0))
+		if want := slices.Concat(greeting, answer(-2, 0), answer(1, 0)); !bytes.Equal(got, want) {
+			t.Errorf("in pieces of %d the library reads\n%q, want\n%q", size, got, want)
+		}
+		if want := slices.Concat(start(5, 3), again(setWatches, 5), again(4, 0)); !bytes.Equal(sent.Bytes(), want) {
+			t.Errorf("the server reads\n%q, want\n%q", sent.Bytes(), want)
+		}
+		if s.seen != 7 || s.zxid != 9 {
+			t.Errorf("seen is %d and the highest %d, want 7 and 9", s.seen, s.zxid)
+		}
+	}
+	first := &wire{Conn: speaking{sent: new(bytes.Buffer)}, session: s, seen: 5}
+	if p := first.stamped(start(0, 0)); !bytes.Equal(p, start(0, 0)) {
+		t.Errorf("a session that begins has seen nothing: %q", p)
+	}
 }
