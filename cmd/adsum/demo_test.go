@@ -53,21 +53,17 @@ func awaitGone(t *testing.T, pids []int) {
 
 func TestDemoShowsThatNoCallFails(t *testing.T) {
 	t.Parallel()
-	var out string
-	best := time.Hour
-	for i := 0; i < 3 && best > 15*time.Second; i++ { // other work shares the machine
-		began := time.Now()
-		p := start(t, nil, "demo", "--servers", "3", "--calls", "9")
-		code := p.wait()
-		best = min(best, time.Since(began))
-		out = p.out.String()
-		t.Logf("took %s\n%s", time.Since(began), out)
-		if code != 0 || p.err.String() != "" {
-			t.Fatalf("exit %d, stderr %q", code, p.err)
-		}
+	began := time.Now()
+	p := start(t, nil, "demo", "--servers", "3", "--calls", "9")
+	code := p.wait()
+	took := time.Since(began)
+	out := p.out.String()
+	t.Logf("took %s\n%s", took, out)
+	if code != 0 || p.err.String() != "" {
+		t.Fatalf("exit %d, stderr %q", code, p.err)
 	}
-	if best > 15*time.Second {
-		t.Errorf("it took %s", best)
+	if took > 15*time.Second {
+		t.Errorf("it took %s", took)
 	}
 	if strings.Contains(out, "\x1b") {
 		t.Error("colours without a terminal")

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -64,13 +65,7 @@ func newCertificates(t *testing.T) certificates {
 
 func TestServeAsksClientsForACertificateAndMayThenListenAnywhere(t *testing.T) {
 	c := newCertificates(t)
-	stopsWithinASecond(t, func() *process { return servesClientsWithACertificate(t, c) })
-}
-
-// servesClientsWithACertificate starts a server, with a client connected.
-func servesClientsWithACertificate(t *testing.T, c certificates) (server *process) {
-	t.Helper()
-	server = start(t, nil, "serve", "--listen", "0.0.0.0:0", "--cert", c.cert, "--key", c.key, "--client-ca", c.ca)
+	server := start(t, nil, "serve", "--listen", "0.0.0.0:0", "--cert", c.cert, "--key", c.key, "--client-ca", c.ca)
 	announced, err := url.Parse(server.out.await(t, "etcd://"))
 	if err != nil || announced.Query().Get("tls") != "true" {
 		t.Fatalf("announced %s, %v", announced, err)
@@ -89,7 +84,11 @@ func servesClientsWithACertificate(t *testing.T, c certificates) (server *proces
 	if code, out, errs := run(t, registry, "resolve", "book", "--timeout", "2s"); code == 0 || code == 1 || out != "" {
 		t.Errorf("without a certificate: exit %d, %q, %s", code, out, errs)
 	}
-	return server
+	began := time.Now()
+	server.signal(syscall.SIGTERM)
+	if code := server.wait(); code != 0 || time.Since(began) > time.Second {
+		t.Errorf("exit %d after %s with a client connected by TLS", code, time.Since(began))
+	}
 }
 
 func TestServeSaysThatItsDataIsInUse(t *testing.T) {

@@ -66,7 +66,7 @@ func TestARecordDeletedFromTheCatalogIsRegisteredAgain(t *testing.T) {
 	started := time.Now()
 	becomes(t, reg, "lost and back", func(s adsum.RegistrationState) bool { return s.Lost > 0 && s.Registered })
 	sees(t, view, "it again", has("10.0.0.1:1"))
-	if took := time.Since(started); took > 30*time.Second { // Consul itself takes a minute
+	if took := time.Since(started); took > 2*ttl { // Consul itself takes a minute
 		t.Errorf("it took %v", took)
 	}
 }
@@ -126,7 +126,7 @@ func TestAFrozenAgentIsSilentInTimeAndLosesNobodyWhenItWakes(t *testing.T) {
 	srv.Freeze()
 	frozen := time.Now()
 	w.fails(t, adsum.ErrSilent)
-	if took := time.Since(frozen); took > 500*time.Millisecond+2*time.Second+3*time.Second { // half the heartbeat, the timeout, and a busy machine
+	if took := time.Since(frozen); took > 500*time.Millisecond+2*time.Second+500*time.Millisecond { // half the heartbeat, and the timeout
 		t.Errorf("it took %v", took)
 	}
 	<-time.After(time.Until(frozen.Add(2 * ttl))) // until every heartbeat has run out
@@ -148,18 +148,12 @@ func TestAnIdleWatchGivesProofOfLife(t *testing.T) {
 	srv := servers.StartConsul(t, servers.ConsulOptions{Dev: true})
 	w := startWatch(t, open(t, srv.Addrs()), "book")
 	w.next(t, "there", size(0))
-	shortest := time.Hour
 	for range 5 {
 		started := time.Now()
 		w.next(t, "alive", size(0))
-		silence := time.Since(started)
-		if silence > 3*time.Second { // then a directory would give it up
+		if silence := time.Since(started); silence > time.Second {
 			t.Errorf("silent for %v with a heartbeat of 1 s", silence)
 		}
-		shortest = min(shortest, silence)
-	}
-	if shortest > time.Second {
-		t.Errorf("silent for %v at least, with a heartbeat of 1 s", shortest)
 	}
 }
 

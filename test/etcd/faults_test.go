@@ -110,7 +110,7 @@ func TestFrozenServerEndsTheWatchWithinTwoHeartbeats(t *testing.T) {
 	srv.Freeze()
 	frozen := time.Now()
 	w.fails(t, adsum.ErrSilent)
-	if took := time.Since(frozen); took > 2*time.Second+3*time.Second { // the heartbeat is 1 s, and the machine busy
+	if took := time.Since(frozen); took > 2*time.Second+500*time.Millisecond { // the heartbeat is 1 s
 		t.Errorf("it took %v", took)
 	}
 	srv.Thaw()
@@ -121,18 +121,12 @@ func TestIdleWatchGivesProofOfLife(t *testing.T) {
 	t.Parallel()
 	srv := servers.StartEtcd(t, servers.EtcdOptions{})
 	w := startWatch(t, open(t, srv), "book")
-	shortest := time.Hour
 	for range 5 {
 		started := time.Now()
 		w.next(t, "alive", size(0))
-		silence := time.Since(started)
-		if silence > 3*time.Second { // then a directory would give it up
+		if silence := time.Since(started); silence > time.Second+200*time.Millisecond {
 			t.Errorf("silent for %v with a heartbeat of 1 s", silence)
 		}
-		shortest = min(shortest, silence)
-	}
-	if shortest > time.Second+200*time.Millisecond {
-		t.Errorf("silent for %v at least, with a heartbeat of 1 s", shortest)
 	}
 }
 
@@ -232,7 +226,7 @@ func TestCrashedOwnerIsGoneWithinTheDeclaredTime(t *testing.T) {
 		t.Error("close of the registry withdrew the record")
 	}
 	sees(t, view, "it gone", has())
-	if limit, _ := owner.Capabilities().Detection(ttl); time.Since(crashed) > limit+2*time.Second { // for a busy machine, as the conformance suite has it
+	if limit, _ := owner.Capabilities().Detection(ttl); time.Since(crashed) > limit {
 		t.Errorf("it took %v, declared is %v", time.Since(crashed), limit)
 	}
 }

@@ -69,35 +69,29 @@ func TestBenchSeesADrainWhileItRuns(t *testing.T) {
 	b := newBench(t)
 	b.terminal = true
 	drained, left := b.serveBooks(true), b.serveBooks(true)
-	p := b.start("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "100", "--duration", "5m", "--policy", "round_robin", "-o", "jsonl")
-	const report = `"final":false`
-	p.out.await(t, report)
+	p := b.start("bench", "book", bookInfo, "-d", `{"book_id":1}`, "--rate", "100", "--duration", "3500ms", "--policy", "round_robin", "-o", "jsonl")
+	p.out.await(t, `"final":false`)
 	if r := b.run("drain", "book", drained); r.code != 0 {
 		t.Fatalf("drain: exit %d, %q", r.code, r.err)
 	}
-	// The report under way is partly of a time before the drain, and so may be the
-	// first moment of the next.
-	before := strings.Count(p.out.String(), report) + 2
-	p.out.awaitTimes(t, report, before+1)
-	p.stop()
 	r := p.wait()
 	docs := r.benchDocuments(t)
-	if r.code != 0 || len(docs[0].Copies) != 2 {
+	// One a second and the last; a slow machine may take a second more.
+	if r.code != 0 || len(docs) < 4 || len(docs[0].Copies) != 2 {
 		t.Fatalf("exit %d, %+v", r.code, docs)
 	}
 	seconds, final := docs[:len(docs)-1], docs[len(docs)-1]
-	for _, second := range seconds[before:] {
+	for _, second := range seconds[2:] {
 		for _, c := range second.Copies {
 			if c.ID != left {
 				t.Errorf("after the drain: %+v", second)
 			}
 		}
 	}
-	if final.Calls == 0 || final.Failed != 0 {
+	if final.Calls != 350 || final.Failed != 0 {
 		t.Errorf("final: %+v", final)
 	}
-	// On a busy machine the first second may be one and a half.
-	if !strings.Contains(r.err, "\r\x1b[K  1s  ") && !strings.Contains(r.err, "\r\x1b[K  2s  ") || !strings.HasSuffix(r.err, "\r\x1b[K") {
+	if !strings.Contains(r.err, "\r\x1b[K  1s  ") || !strings.HasSuffix(r.err, "\r\x1b[K") {
 		t.Errorf("progress %q", r.err)
 	}
 }
@@ -114,7 +108,7 @@ func TestBenchCountsFailuresByTheirKind(t *testing.T) {
 func TestBenchTellsWhatItCouldNotSend(t *testing.T) {
 	b := newBench(t)
 	b.serveWeb(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	r := b.run("bench", "web", "/", "--rate", "100", "--duration", "300ms", "--in-flight", "2", "--retries", "0", "--timeout", "3s", "-o", "json")
+	r := b.run("bench", "web", "/", "--rate", "100", "--duration", "300ms", "--in-flight", "2", "--retries", "0", "--timeout", "1s", "-o", "json")
 	doc := r.benchDocuments(t)[0]
 	if r.code != 5 || doc.Calls != 2 || doc.Failed != 2 || doc.Unsent != 28 || doc.Errors["timed out"] != 2 {
 		t.Errorf("exit %d: %+v", r.code, doc)
